@@ -1,0 +1,1 @@
+"""The running application: where parts meet."""

@@ -1,0 +1,1 @@
+"""A mesh to break: simulated or real."""

@@ -1,0 +1,1 @@
+"""The loop and its phases: pure, stdlib and numpy, knows nothing of meshes."""

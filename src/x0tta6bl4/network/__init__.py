@@ -1,0 +1,1 @@
+"""The mesh: its catalogue and its adapters."""
