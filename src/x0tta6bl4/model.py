@@ -277,6 +277,9 @@ class ActionRecord:
     before: Mapping[str, float | str] = field(default_factory=dict)
     lease: bool = False  # a confirmed mitigation that has not been reverted yet
     well_since: Seconds | None = None  # how long what the mitigation avoids has been well, out of path
+    witnesses: tuple[Component, ...] = ()  # vertices towards which the data plane must be well
+    watch: tuple[Component, ...] = ()  # what must be well, out of path, before a mitigation is taken back
+    hold_s: Seconds = 0.0  # for how long
     detail: str = ""
     origin: str = ""
 

@@ -1,0 +1,265 @@
+"""The agent of one node: the same loop at node scope, beside its actuators. It heals what is local, also when the
+controller or the network is away, and reports what it sees.
+
+`tick` is called every 50 ms: take in what arrived, say hello, let dead-man timers expire, and make a pass when it is
+time or when something happened (a kernel event, a neighbour falling silent, a read that ended).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+
+from x0tta6bl4.catalog import Scope
+from x0tta6bl4.lab.participants import NodePorts
+from x0tta6bl4.mape_k.guards import Limits
+from x0tta6bl4.mape_k.loop import Loop, Parts
+from x0tta6bl4.model import Component, Iteration, Layout, Observation, Seconds, Window
+from x0tta6bl4.network import names, report
+from x0tta6bl4.network.actuators import NodeActuator
+from x0tta6bl4.network.catalog import mesh_catalog
+from x0tta6bl4.network.hello import HURRY_MAX
+from x0tta6bl4.network.probe import Hellos, MeshProber, split
+from x0tta6bl4.network.sensors import Declared, Inventory, KernelSensor
+from x0tta6bl4.ports import Store, Worker
+
+LAG_S: Final = 0.12  # a tick this late was this process's fault, not the links'
+HURRY_S: Final = 6.0
+REROUTES: Final = frozenset(("detach-interface", "set-hop-penalty", "set-throughput-override", "block-neighbour"))
+REPORTED: Final = frozenset(("node", "interface", "link"))
+
+
+class ReadyWorker(Worker, Protocol):
+    """A worker that says whether something ended."""
+
+    def ready(self) -> bool:
+        """Is there anything in `finished`?"""
+        ...
+
+    def close(self) -> None:
+        """Stop."""
+        ...
+
+
+@dataclass(frozen=True)
+class AgentSettings:
+    """Rates of one agent, in seconds."""
+
+    tick_s: Seconds = 0.05
+    pass_s: Seconds = 0.5
+    report_s: Seconds = 0.25
+    hello_interval_s: Seconds = 0.05
+    large_interval_s: Seconds = 0.5
+    limits: Limits = field(default_factory=Limits)
+    journal: Path | None = None
+
+
+def inventory_of(ports_inventory: tuple[object, ...]) -> Inventory:
+    """The lab's or the settings' declared nodes as an inventory."""
+    return Inventory(
+        [
+            Declared(node.name, i.name, i.mac, i.mtu, i.dummy, i.radio)  # type: ignore[attr-defined]
+            for node in ports_inventory
+            for i in node.interfaces  # type: ignore[attr-defined]
+        ]
+    )
+
+
+class Agent:
+    """One node's agent. See `lab.participants.Participant` for who calls it."""
+
+    def __init__(
+        self,
+        ports: NodePorts,
+        store: Store,
+        worker: ReadyWorker,
+        new_id: Callable[[], str],
+        settings: AgentSettings | None = None,
+    ) -> None:
+        self.settings = settings or AgentSettings()
+        self.ports, self.worker = ports, worker
+        self.period_s = self.settings.tick_s
+        self.inventory = inventory_of(ports.inventory)
+        self.boot = ports.kernel.boot_id()
+        self.hellos = Hellos(
+            ports.name,
+            ports.wire,
+            interval_s=self.settings.hello_interval_s,
+            large_interval_s=self.settings.large_interval_s,
+        )
+        self.prober = MeshProber(ports.wire)
+        self.actuator = NodeActuator(
+            ports.name, ports.kernel, ports.clock, mac_of=self.inventory.mac_of, journal=self.settings.journal
+        )
+        self.actuator.recover()
+        self.kernel = KernelSensor(ports.name, ports.kernel, self.inventory)
+        self.loop = Loop(
+            Parts(
+                catalog=mesh_catalog(ports.name),
+                clock=ports.clock,
+                store=store,
+                worker=worker,
+                prober=self.prober,
+                new_id=new_id,
+                origin=ports.name,
+                scope=Scope.NODE,
+                sensors=(self.kernel,),
+                instant=(self.hellos,),
+                actuators=(self.actuator,),
+                limits=self.settings.limits,
+                seat=names.node(ports.name),
+            )
+        )
+        self.loop.analyzer.patience = 0.25  # a node acts on what it knows; the whole picture is the controller's
+        self.malformed = 0
+        self.last: Iteration | None = None
+        self._own_interfaces = tuple(d.name for d in self._declared() if not d.dummy)
+        self._last_tick: Seconds | None = None
+        self._next_pass = self._next_report = float("-inf")
+        self._seq = 0
+        self._leaving_s = 0.0
+        self._told: tuple[object, ...] = ()
+        self._hurry_layout = Layout((names.node(ports.name),), ("hurry",))
+
+    def _declared(self) -> list[Declared]:
+        return [d for d in self.inventory.by_name.values() if d.node == self.ports.name]
+
+    # -- time ---------------------------------------------------------------------------------------------------
+
+    def tick(self, now: Seconds) -> None:
+        """Take in what arrived and do what is due."""
+        if self._last_tick is not None and (lag := now - self._last_tick - self.period_s) > LAG_S:
+            self.hellos.excuse(lag)
+        self._last_tick = now
+        self.hellos.interfaces = self._own_interfaces
+        _, malformed = split(self.ports.wire.receive(), self.hellos, self.prober)
+        self.malformed += malformed
+        self.ports.transport.receive()
+        self.hellos.send(now)
+        self.prober.tick(now)
+        self.actuator.expire()
+        alarmed = self.hellos.alarmed(now)
+        if alarmed or now >= self._next_pass or self.ports.kernel.changed() or self.worker.ready() or self._look(now):
+            self._pass(now, urgent=alarmed)
+
+    def _look(self, now: Seconds) -> bool:
+        look = self.loop.analyzer.next_look
+        return look is not None and now >= look
+
+    def _pass(self, now: Seconds, *, urgent: bool) -> None:
+        self._next_pass = now + self.settings.pass_s
+        news = self.hellos.heard_news(now)
+        if news is not None:
+            self.loop.observe(news, now)
+        self._expect_neighbours(now)
+        self._hurry(now)
+        self.last = iteration = self.loop.run_once()
+        self.hellos.tell(self._bad_news())
+        told = (
+            tuple((s.code, s.component) for s in iteration.symptoms),
+            tuple((a.id, a.state) for a in self.loop.executor.recent),
+        )
+        urgent = urgent or told != self._told
+        if urgent or now >= self._next_report:
+            self._told = told
+            self._next_report = now + self.settings.report_s
+            self._report(now, urgent=urgent)
+        self._next_pass = min(self._next_pass, max(self._next_report, now + self.period_s))
+
+    # -- neighbours ---------------------------------------------------------------------------------------------
+
+    def _expect_neighbours(self, now: Seconds) -> None:
+        """A neighbour that said goodbye is expected to be away for a while."""
+        for peer in self.hellos.peers.values():
+            if peer.leaving and peer.hello_silence_ms(now) < 1000:
+                away = names.node(peer.node)
+                if not any(w.component == away for w in self.loop.knowledge.windows):
+                    self.loop.expect(Window(away, now, now + 120.0, "it said that it reboots"))
+
+    def _hurry(self, now: Seconds) -> None:
+        """Ask the mesh around to converge fast while this node's ways change."""
+        acted = any(r.action.kind in REROUTES and now - r.at < HURRY_S for r in self.loop.executor.recent)
+        opened = any(
+            now - i.opened_at < HURRY_S and i.cause.code != "mesh-converging" for i in self.loop.knowledge.open.values()
+        )
+        self.hellos.hurry = HURRY_MAX if acted or opened else 0
+        values = np.array([[float(self.hellos.hurried(now))]], np.float32)
+        self.loop.observe(Observation("hurry", now, self._hurry_layout, values), now)
+
+    def _bad_news(self) -> dict[str, dict[str, float]]:
+        """What neighbours shall pass on: own interfaces that are down, detached or short of MTU."""
+        bad: dict[str, dict[str, float]] = {}
+        for i in self.kernel.interfaces:
+            declared = self.inventory.by_name.get((self.ports.name, i.name))
+            short = float(max(0, declared.mtu - i.mtu)) if declared is not None else 0.0
+            if not i.up or not i.attached or short:
+                bad[i.name] = {"up": float(i.up), "attached": float(i.attached), "mtu_short_bytes": short}
+        return bad
+
+    def expect_reboot(self, seconds: Seconds) -> None:
+        """Say goodbye: to neighbours in every hello, to the controller in every report."""
+        self.hellos.leaving = True
+        self._leaving_s = seconds
+        now = self.ports.clock.now()
+        self.hellos.send(now)
+        self._report(now, urgent=True)
+
+    # -- the report ---------------------------------------------------------------------------------------------
+
+    def _report(self, now: Seconds, *, urgent: bool) -> None:
+        self._seq += 1
+        said = report.Report(
+            node=self.ports.name,
+            boot=self.boot,
+            seq=self._seq,
+            readings=self._readings(now),
+            actions=tuple(self._actions(now)),
+            leaving_s=self._leaving_s,
+            urgent=urgent,
+        )
+        self.ports.transport.send("controller", report.encode(said))
+
+    def _readings(self, now: Seconds) -> dict[str, dict[str, tuple[float, int]]]:
+        readings: dict[str, dict[str, tuple[float, int]]] = {}
+        for kind in REPORTED:
+            table = self.loop.columns.tables[kind]
+            for slot, component in enumerate(table.components):
+                found = {
+                    metric.name: (float(table.values[row, slot]), int((now - at) * 1000))
+                    for row, metric in enumerate(table.metrics)
+                    if metric.name != "hurry"
+                    and (at := float(table.at[row, slot])) >= now - min(metric.stale_after_s, 10.0)
+                }
+                if found and self._mine(component):
+                    readings[str(component)] = found
+        return readings
+
+    def _mine(self, component: Component) -> bool:
+        return component.kind != "node" or component.name == self.ports.name
+
+    def _actions(self, now: Seconds) -> list[report.ActionNews]:
+        news = []
+        for record in self.loop.executor.recent:
+            if record.id in self.loop.executor.live or now - record.at < 10.0:
+                incident = self.loop.knowledge.open.get(record.incident)
+                cause = f"{incident.cause.code} {incident.cause.component}" if incident is not None else ""
+                news.append(
+                    report.ActionNews(
+                        record.id,
+                        record.action.kind,
+                        str(record.action.target),
+                        record.state.value,
+                        cause,
+                        record.detail[:120],
+                        record.lease,
+                    )
+                )
+        return news[-12:]
+
+    def close(self) -> None:
+        """Stop; what is applied and unconfirmed falls to the dead-man timer."""
+        self.worker.close()

@@ -1,0 +1,130 @@
+"""The HTTP application: `uvicorn x0tta6bl4.core.app:app --port 8000`, or `python -m x0tta6bl4.core.app`.
+
+It reads the last snapshot and never touches the loop, which has its own thread. Started by itself it runs this
+machine's mesh if there is one, else the simulated demo mesh; `create_app(source=None)` serves a loop that somebody
+else runs and publishes into `state`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.types import Message, Receive, Scope, Send
+
+from x0tta6bl4 import __version__
+from x0tta6bl4.core import access, endpoints, problems
+from x0tta6bl4.core.gate import Gate
+from x0tta6bl4.core.settings import Settings, load
+from x0tta6bl4.core.state import State
+from x0tta6bl4.core.view import Source
+from x0tta6bl4.errors import X0tError
+from x0tta6bl4.monitoring import logs
+
+log = logging.getLogger("x0tta6bl4.app")
+
+SourceFactory = Callable[[Settings], Source]
+
+
+def default_source(settings: Settings) -> Source:
+    """This machine's mesh where there is one, else the simulated demo mesh."""
+    wiring = importlib.import_module("x0tta6bl4.core.wiring")  # late: the parts list pulls in the lab
+    return cast("Source", wiring.this_machine(settings) or wiring.demo(settings))
+
+
+class Application(FastAPI):
+    """FastAPI whose failed start is one line in the log: a wrong setting needs no traceback."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve; a start that failed by an error of ours is told in that error's words."""
+        if scope["type"] != "lifespan":
+            await super().__call__(scope, receive, send)
+            return
+
+        held: list[Message] = []
+
+        async def hold_failure(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                held.append(message)  # its text is a traceback; the exception follows
+            else:
+                await send(message)
+
+        try:
+            await super().__call__(scope, receive, hold_failure)
+        except X0tError as error:
+            await send({"type": "lifespan.startup.failed", "message": f"error: {error}"})
+        except BaseException:
+            for message in held:
+                await send(message)
+            raise
+
+
+def create_app(
+    *, settings: Settings | None = None, state: State | None = None, source: SourceFactory | None = default_source
+) -> FastAPI:
+    """Build the application.
+
+    Args:
+        settings: None reads them when the application starts.
+        state: what to serve; new and empty by default.
+        source: builds what publishes into `state`; None where the caller does that.
+    """
+    held = state or State()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        held.settings = settings or load()
+        held.token = access.ensure(held.settings.token_file)
+        held.stream.stopping = False
+        if source is not None:
+            held.source = source(held.settings)
+            log.info("starting %s", held.source.title)
+            held.source.start(held)
+        try:
+            yield
+        finally:
+            held.stream.stopping = True
+            if source is not None and held.source is not None:
+                held.source.stop()
+
+    made = Application(
+        title="x0tta6bl4",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/v1/openapi",
+    )
+    made.state.x0t = held
+    problems.install(made)
+    endpoints.install(made, held)
+    made.add_middleware(Gate, hosts=lambda: held.settings.api.hosts, token=lambda: held.token)
+    return made
+
+
+app = create_app()
+
+
+def main(config: Path | None = None) -> int:
+    """Serve until interrupted; the exit code is 2 where the settings are wrong."""
+    try:
+        settings = load(config)
+        logs.configure(settings.log.level)
+        access.ensure(settings.token_file)
+    except X0tError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201  # there is no log yet
+        return 2
+    served = create_app(settings=settings)
+    uvicorn.run(served, host=settings.api.host, port=settings.api.port, log_config=None, access_log=False)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What `x0t` does, a module for each group of commands."""

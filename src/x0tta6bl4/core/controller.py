@@ -1,0 +1,221 @@
+"""The controller: the loop over the whole mesh. It sees what agents report, finds the cause across nodes, tells
+many symptoms from one incident, and says so in its event stream.
+
+What is local is healed by the agent beside it; the controller follows those actions and attaches them to incidents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from x0tta6bl4.catalog import Scope
+from x0tta6bl4.core.agent import ReadyWorker, inventory_of
+from x0tta6bl4.errors import ProtocolError
+from x0tta6bl4.lab.participants import ControllerPorts
+from x0tta6bl4.mape_k.guards import Limits
+from x0tta6bl4.mape_k.loop import Loop, Parts
+from x0tta6bl4.model import ActionState, Component, Event, Iteration, Layout, Observation, Relation, Seconds, Window
+from x0tta6bl4.network import names, report
+from x0tta6bl4.network.catalog import mesh_catalog
+from x0tta6bl4.ports import Proof, Store
+
+UNATTACHED_S: Final = 5.0  # how long an agent's action waits for the incident that it belongs to
+SETTLING_S: Final = 0.1  # the shortest time between two passes
+
+
+class NoProber:
+    """The controller proves nothing itself: agents prove from where the users are."""
+
+    def watch(self, key: str, targets: Sequence[Component], now: Seconds) -> None:
+        """Nothing is sent."""
+
+    def verdict(self, key: str, since: Seconds, now: Seconds) -> Proof:
+        """Never enough samples."""
+        return Proof(None, 0, "the controller has no prober")
+
+    def forget(self, key: str) -> None:
+        """Nothing to stop."""
+
+
+@dataclass(frozen=True)
+class ControllerSettings:
+    """Rates of the controller, in seconds."""
+
+    tick_s: Seconds = 0.05
+    pass_s: Seconds = 0.5
+    limits: Limits = field(default_factory=Limits)
+
+
+class NodeAges:
+    """How old each expected node's newest report is; an instant sensor."""
+
+    name = "reports"
+
+    def __init__(self, nodes: Sequence[str], start: Seconds) -> None:
+        self.start = start
+        self.heard: dict[str, Seconds] = {}
+        self._nodes: list[str] = list(nodes)
+        self._layout = self._make()
+
+    def hear(self, node: str, at: Seconds) -> None:
+        """A report arrived."""
+        if node not in self.heard and node not in self._nodes:
+            self._nodes.append(node)
+            self._layout = self._make()
+        self.heard[node] = at
+
+    def _make(self) -> Layout:
+        return Layout(tuple(names.node(n) for n in self._nodes), ("report_age_ms", "absent_s"))
+
+    def read(self, now: Seconds) -> Observation:
+        """One row for each node."""
+        values = np.full((len(self._nodes), 2), np.nan, np.float32)
+        for row, node in enumerate(self._nodes):
+            heard = self.heard.get(node)
+            values[row] = (np.nan, now - self.start) if heard is None else ((now - heard) * 1000, 0.0)
+        return Observation(self.name, now, self._layout, values)
+
+
+class Controller:
+    """The mesh's controller. See `lab.participants.Participant` for who calls it."""
+
+    def __init__(
+        self,
+        ports: ControllerPorts,
+        store: Store,
+        worker: ReadyWorker,
+        new_id: Callable[[], str],
+        *,
+        settings: ControllerSettings | None = None,
+        see: Callable[[Iteration], None] = lambda iteration: None,
+    ) -> None:
+        self.settings = settings or ControllerSettings()
+        self.ports, self.worker, self.see = ports, worker, see
+        self.period_s = self.settings.tick_s
+        inventory = inventory_of(ports.inventory)
+        self.ages = NodeAges(inventory.nodes, ports.clock.now())
+        self.reader = report.ReportReader()
+        self.loop = Loop(
+            Parts(
+                catalog=mesh_catalog(None),
+                clock=ports.clock,
+                store=store,
+                worker=worker,
+                prober=NoProber(),
+                new_id=new_id,
+                origin="controller",
+                scope=Scope.MESH,
+                instant=(self.ages,),
+                limits=self.settings.limits,
+                seat=names.node(ports.seat),
+            ),
+            emit=ports.emit,
+        )
+        self.malformed = 0
+        self.boots: dict[str, str] = {}
+        self.last: Iteration | None = None
+        self._held: dict[str, dict[str, tuple[str, bool]]] = {}  # incident -> agent's action -> (state, lease)
+        self._said: dict[str, str] = {}  # agent's action -> state that was said
+        self._waiting: list[tuple[Seconds, str, report.ActionNews]] = []
+        self._next_pass = float("-inf")
+        self._last_pass = float("-inf")
+        self._urgent = False
+
+    def tick(self, now: Seconds) -> None:
+        """Take in reports; make a pass when it is time, sooner when a report is urgent or a verdict has settled."""
+        for _, at, payload in self.ports.transport.receive():
+            try:
+                self._hear(report.decode(payload), at, now)
+            except ProtocolError:
+                self.malformed += 1
+        look = self.loop.analyzer.next_look
+        soon = self._urgent or self.worker.ready() or (look is not None and now >= look)
+        if now >= self._next_pass or (soon and now - self._last_pass >= SETTLING_S - 1e-9):
+            self._pass(now)
+
+    def _hear(self, said: report.Report, at: Seconds, now: Seconds) -> None:
+        self.ages.hear(said.node, at)
+        self.loop.observe(self.reader.observation(said, at), now)
+        self._urgent = self._urgent or said.urgent
+        self.boots[said.node] = said.boot
+        if said.leaving_s:
+            away = names.node(said.node)
+            if not any(w.component == away for w in self.loop.knowledge.windows):
+                self.loop.expect(Window(away, now, now + said.leaving_s + 30.0, "it said that it reboots"))
+        for action in said.actions:
+            if self._said.get(action.id) != action.state:
+                self._said[action.id] = action.state
+                self._waiting.append((now, said.node, action))
+
+    def _pass(self, now: Seconds) -> None:
+        self._hold()
+        self._next_pass, self._last_pass, self._urgent = now + self.settings.pass_s, now, False
+        self.last = self.loop.run_once()
+        self._attach(now)
+        self.see(self.last)
+
+    # -- agents' actions ----------------------------------------------------------------------------------------
+
+    def _attach(self, now: Seconds) -> None:
+        """Say agents' actions with the incident they belong to; without one after a while."""
+        waiting, self._waiting = self._waiting, []
+        for since, node, action in waiting:
+            incident = self._incident_of(Component.parse(action.target))
+            if incident:
+                self._held.setdefault(incident, {})[action.id] = (action.state, action.lease)
+            if incident or now - since > UNATTACHED_S:
+                self.ports.emit(
+                    Event(
+                        seq=0,
+                        at=now,
+                        origin=node,
+                        type=f"action.{action.state.replace(' ', '_')}",
+                        incident=incident,
+                        component=action.target,
+                        data={
+                            "id": action.id,
+                            "kind": action.kind,
+                            "target": action.target,
+                            "state": action.state,
+                            "node": node,
+                            "cause": action.cause,
+                            "detail": action.detail,
+                            "lease": action.lease,
+                        },
+                    )
+                )
+            else:
+                self._waiting.append((since, node, action))
+
+    def _hold(self) -> None:
+        """An incident does not close while an agent's action on it is under way or holds a lease."""
+        knowledge = self.loop.knowledge
+        self._held = {i: actions for i, actions in self._held.items() if i in knowledge.open}
+        knowledge.held = frozenset(
+            incident
+            for incident, actions in self._held.items()
+            if any(lease or not ActionState(state).final for state, lease in actions.values())
+        )
+
+    def _incident_of(self, target: Component) -> str:
+        """The open incident that an action on `target` belongs to, "" where there is none."""
+        touched = {target, *self.loop.graph.walk(target, ((Relation.PART_OF, True),))}
+        if target.kind == "link":
+            touched.update(self.loop.graph.walk(target, ((Relation.PART_OF, False),)))
+        for incident in self.loop.knowledge.open.values():
+            if incident.cause.component in touched or any(
+                c in touched for _, c in self.loop.knowledge.covered(incident)
+            ):
+                return incident.id
+        return ""
+
+    def expect_reboot(self, seconds: Seconds) -> None:
+        """The controller's own machine reboots: nothing to say to anybody."""
+
+    def close(self) -> None:
+        """Stop."""
+        self.worker.close()

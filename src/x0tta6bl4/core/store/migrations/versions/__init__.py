@@ -1,0 +1,1 @@
+"""One module for each step; `revision` is the schema's number as four digits."""

@@ -1,0 +1,273 @@
+"""`SqlStore`: what was decided, on disk. SQLite by default, PostgreSQL by changing the URL."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy import Connection, and_, delete, func, select, true, update
+
+from x0tta6bl4.core.store import schema
+from x0tta6bl4.core.store.backup import copy_database
+from x0tta6bl4.core.store.codec import FUTURE, decode_free, encode_free
+from x0tta6bl4.core.store.engine import WRITES, check, check_version, connect, file_of, migrate, parse
+from x0tta6bl4.core.store.ids import Ids
+from x0tta6bl4.core.store.lock import FileLock, Lock, NoLock, ServerLock, owner
+from x0tta6bl4.core.store.reads import History, Pass, Reader
+from x0tta6bl4.core.store.trouble import troubles
+from x0tta6bl4.core.store.writes import Writer
+from x0tta6bl4.errors import ConfigError, StoreError
+from x0tta6bl4.model import ActionRecord, Component, Event, Incident, IncidentState, Iteration, Plan, Window
+from x0tta6bl4.ports import Clock, Random
+
+
+class SqlStore:
+    """`ports.Store` over a database, and what the API and the commands ask of it.
+
+    Opening takes the store for this process (raises StoreInUse while another has it), looks for damage, brings the
+    schema up to date and counts `epoch` on. Times of model values are monotonic; they lie on disk as UTC by an offset
+    measured once, here, so that ages survive a restart. Every method may be called from any thread.
+
+    url: `sqlite:///FILE`, `sqlite://` (in memory) or `postgresql://...`. origin: who writes (each row carries it).
+    clock, random: for times and row identities. busy_s: how long to wait for a lock, seconds.
+    reader: only look: takes no lock, changes nothing, works beside a running controller.
+    Raises ConfigError for a bad argument, StoreError (see `trouble`) where the store cannot be opened or kept.
+    """
+
+    def __init__(
+        self, url: str, origin: str, *, clock: Clock, random: Random, busy_s: float = 5.0, reader: bool = False
+    ) -> None:
+        if not 0 < len(origin) <= 255:
+            raise ConfigError("store.origin", origin, "a name of 1 to 255 characters")
+        if not 0 < busy_s <= 600:
+            raise ConfigError("store.busy_s", busy_s, "seconds > 0, at most 600")
+        self._url = parse(url)
+        self._path = file_of(self._url)
+        self.place = str(self._path or self._url.render_as_string())
+        self.origin, self.epoch, self.reader = origin, 0, reader
+        self._clock = clock
+        self._offset = clock.utc() - clock.now()
+        self._random = random
+        self._writing = threading.Lock()  # one writer at a time also within the process
+        self._lock: Lock = NoLock()
+        self._closed = False
+        if reader and self._path and not self._path.exists():
+            raise StoreError(f"store {self.place}: there is none yet; start a controller first")
+        with troubles(self.place):
+            self._engine = connect(self._url, busy_s)
+            try:
+                self._open()
+            except BaseException:
+                self.close()
+                raise
+
+    def _open(self) -> None:
+        if self.reader:
+            with self._engine.connect() as connection:
+                if check_version(connection, self.place) < schema.VERSION:
+                    raise StoreError(f"store {self.place}: made by an older version; start a controller to upgrade it")
+            return
+        if self._path:
+            self._lock = FileLock(self._path)
+        elif self._engine.dialect.name == "postgresql":
+            self._lock = ServerLock(self._engine, self.place)
+        check(self._engine, self.place)
+        with self._transaction() as connection:
+            migrate(connection, self.place)
+            last = connection.execute(select(schema.meta.c.epoch)).scalar()
+            self.epoch = int(last or 0) + 1
+            row = {"schema": schema.VERSION, "epoch": self.epoch, "owner": owner(), "heartbeat_utc": self._clock.utc()}
+            change = schema.meta.insert().values(id=1) if last is None else update(schema.meta)
+            connection.execute(change.values(**row))
+        self._ids = Ids(self._clock, self._random, self.epoch)
+
+    def close(self) -> None:
+        """Let the store go; a second call does nothing, any other call after it raises StoreError."""
+        self._closed = True
+        self._engine.dispose()
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _to_utc(self, _name: str, at: float) -> float:
+        return at + self._offset
+
+    def _to_local(self, name: str, at_utc: float) -> float:
+        at = round(at_utc - self._offset, 6)  # a double holds UTC to 0.2 us
+        # A wall clock that was set back between two runs must not leave anything in the future.
+        return at if name in FUTURE else min(at, self._clock.now())
+
+    def _connect(self) -> Connection:
+        if self._closed:
+            raise StoreError(f"store {self.place}: was closed")
+        return self._engine.connect()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with (
+            self._writing,
+            self._connect().execution_options(**{WRITES: True}) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    @contextmanager
+    def _writer(self) -> Iterator[Writer]:
+        if self.reader:
+            raise StoreError(f"store {self.place}: was opened for reading only")
+        with troubles(self.place), self._transaction() as connection:
+            writer = Writer(
+                connection,
+                origin=self.origin,
+                epoch=self.epoch,
+                utc=self._clock.utc(),
+                shift=self._to_utc,
+                ids=self._ids,
+            )
+            yield writer
+            writer.finish()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Reader]:
+        with troubles(self.place), self._connect() as connection:
+            yield Reader(connection, self._to_local)
+
+    def commit(
+        self,
+        *,
+        incidents: Sequence[Incident] = (),
+        actions: Sequence[ActionRecord] = (),
+        plans: Sequence[Plan] = (),
+        events: Sequence[Event] = (),
+        iterations: Sequence[Iteration] = (),
+    ) -> None:
+        """Keep all of it in one transaction that is on disk when this returns; raises StoreError and keeps nothing."""
+        with self._writer() as writer:
+            writer.incidents(incidents)
+            writer.actions(actions)
+            writer.plans(plans)
+            writer.events(events)
+            writer.iterations(iterations)
+            writer.outcomes({incident.id for incident in incidents} | {record.incident for record in actions})
+
+    def open_incidents(self) -> Sequence[Incident]:
+        """Incidents that are not closed, oldest first."""
+        with self._reading() as reader:
+            return reader.open_incidents()
+
+    def open_actions(self) -> Sequence[ActionRecord]:
+        """Actions that are not final, and confirmed mitigations whose lease is not reverted; oldest first."""
+        with self._reading() as reader:
+            return reader.open_actions()
+
+    def statistics(self) -> Mapping[tuple[str, str], tuple[int, int]]:
+        """(cause code, action kind) -> (trials whose result is known, those of them that healed for good)."""
+        with self._reading() as reader:
+            return reader.statistics()
+
+    def events(self, after_seq: int = -1, limit: int = 1000, source: str | None = None) -> Sequence[Event]:
+        """Events of one source (by default this store's origin) with a sequence above `after_seq`, in order."""
+        with self._reading() as reader:
+            return reader.events(self.origin if source is None else source, after_seq, limit)
+
+    def last_event(self, source: str | None = None) -> int:
+        """The highest event sequence of a source; 0 where there is none. A restarted loop counts on from it."""
+        table = schema.events.c
+        wanted = self.origin if source is None else source
+        with self._reading() as reader:
+            return int(reader.rows(select(func.max(table.number)).where(table.source == wanted))[0][0] or 0)
+
+    def incident(self, identity: str) -> History | None:
+        """One incident with its timeline and evidence; None where it is unknown."""
+        with self._reading() as reader:
+            return reader.history(identity)
+
+    def incidents(
+        self,
+        *,
+        state: IncidentState | None = None,
+        component: Component | None = None,
+        cause: str = "",
+        limit: int = 100,
+    ) -> Sequence[Incident]:
+        """The newest `limit` incidents that match everything given, oldest of them first."""
+        table = schema.incidents.c
+        wanted = [
+            *([] if state is None else [table.state == state.value]),
+            *([] if component is None else [table.component == str(component)]),
+            *([table.cause == cause] if cause else []),
+        ]
+        with self._reading() as reader:
+            return reader.incidents(and_(true(), *wanted), limit)
+
+    def iterations(self, after_seq: int = 0, limit: int = 100) -> Sequence[Pass]:
+        """The passes that decided something, after a row sequence, in order."""
+        with self._reading() as reader:
+            return reader.passes(after_seq, limit)
+
+    def put_inventory(self, component: Component, facts: Mapping[str, object]) -> None:
+        """Expect a component from now on, with what is known of it (a node's MAC addresses); replaces its entry."""
+        with self._writer() as writer:
+            row = {"component": str(component), **writer.stamp(), "at_utc": self._clock.utc()}
+            writer.upsert(schema.inventory, [{**row, "facts": encode_free(dict(facts))}], ["component"])
+
+    def drop_inventory(self, component: Component) -> None:
+        """Expect it no longer; nothing happens where it was not expected."""
+        self._delete(schema.inventory, schema.inventory.c.component == str(component))
+
+    def inventory(self) -> Mapping[Component, Mapping[str, object]]:
+        """What is expected to be there, by component."""
+        with self._reading() as reader:
+            rows = reader.rows(select(schema.inventory).order_by(schema.inventory.c.component))
+            return {Component.parse(row.component): decode_free(row.facts) for row in rows}
+
+    def put_window(self, window: Window) -> str:
+        """Keep a time of expected trouble; returns its id."""
+        with self._writer() as writer:
+            identity = writer.new_id()
+            times = {"start_utc": self._to_utc("start", window.start), "end_utc": self._to_utc("end", window.end)}
+            what = {"component": str(window.component), "reason": window.reason, **times}
+            writer.upsert(schema.windows, [{"id": identity, **writer.stamp(), **what}], ["id"])
+        return identity
+
+    def drop_window(self, identity: str) -> None:
+        """Forget a window; nothing happens where there is none."""
+        self._delete(schema.windows, schema.windows.c.id == identity)
+
+    def windows(self) -> Mapping[str, Window]:
+        """The windows that have not ended, by id, earliest start first."""
+        table, local = schema.windows.c, self._to_local
+        with self._reading() as reader:
+            ahead = select(schema.windows).where(table.end_utc > self._clock.now() + self._offset)
+            return {
+                row.id: Window(
+                    Component.parse(row.component), local("start", row.start_utc), local("end", row.end_utc), row.reason
+                )
+                for row in reader.rows(ahead.order_by(table.start_utc, table.id))
+            }
+
+    def prune(self, before_utc: float) -> None:
+        """Drop passes and events kept before a time; incidents, actions, plans and outcomes are kept for good."""
+        self._delete(schema.iterations, schema.iterations.c.at_utc < before_utc)
+        same = schema.events.alias()
+        # Of each source one stays: `last_event` must go on counting.
+        newest = select(func.max(same.c.number)).where(same.c.source == schema.events.c.source).scalar_subquery()
+        self._delete(schema.events, (schema.events.c.at_utc < before_utc) & (schema.events.c.number < newest))
+
+    def _delete(self, table: Any, where: Any) -> None:
+        if self.reader:
+            raise StoreError(f"store {self.place}: was opened for reading only")
+        with troubles(self.place), self._transaction() as connection:
+            connection.execute(delete(table).where(where))
+
+    def backup(self, path: Path) -> None:
+        """Copy the store to a file while it is in use; raises NotSupported on PostgreSQL (use pg_dump)."""
+        with troubles(str(path)), self._connect() as connection:
+            copy_database(connection, path)

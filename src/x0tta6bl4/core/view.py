@@ -1,0 +1,125 @@
+"""The mesh as people look at it: one frozen value for a page, a table or a document. Missing is None, never zero."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from x0tta6bl4.model import Iteration, Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceView:
+    """One hard interface of a node."""
+
+    name: str
+    up: bool | None = None
+    attached: bool | None = None
+    primary: bool | None = None
+    mtu: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """One expected node. state: "well", "suspect", "down", or "unknown" where nothing was heard of it yet.
+
+    report_age_s: seconds since its agent last reported.
+    """
+
+    name: str
+    state: str
+    report_age_s: Seconds | None = None
+    interfaces: tuple[InterfaceView, ...] = ()
+    boot_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkView:
+    """One directed link, `source` and `target` as node names. state as of a node, and "avoided" under a mitigation."""
+
+    source: str
+    target: str
+    interface: str
+    state: str
+    loss_ratio: float | None = None
+    rtt_ms: float | None = None
+    quality: float | None = None  # [0, 1]: TQ / 255, or throughput against the best of the mesh
+
+
+@dataclass(frozen=True, slots=True)
+class ClientView:
+    """What a client pair sees end to end, by the lab's own probes; a mesh outside the lab has none."""
+
+    source: str
+    target: str
+    well: bool | None
+    loss_ratio: float | None = None
+    rtt_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FaultView:
+    """A fault that the lab injected; the controller never sees it."""
+
+    id: str
+    kind: str
+    component: str
+    since_s: Seconds
+    remaining_s: Seconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MeshView:
+    """The mesh at `at` (monotonic seconds of the loop). backend: "mesh" (this machine's), "sim", "vm" or "host"."""
+
+    at: Seconds
+    backend: str
+    algorithm: str = ""
+    seat: str = ""
+    nodes: tuple[NodeView, ...] = ()
+    links: tuple[LinkView, ...] = ()
+    clients: tuple[ClientView, ...] = ()
+    faults: tuple[FaultView, ...] = ()
+
+
+class Publisher(Protocol):
+    """Where a loop's thread leaves what it did."""
+
+    def publish(self, iteration: Iteration, view: MeshView) -> None:
+        """Called after every pass; never blocks and never raises for its readers' sake."""
+        ...
+
+
+class Source(Protocol):
+    """Something that runs a loop over a mesh on its own thread: this machine's mesh, or a lab's.
+
+    Laws: `start` returns at once and publishes soon; `stop` is idempotent and returns when the thread has ended;
+    `failure` is "" while all is well.
+    """
+
+    title: str
+
+    def start(self, publisher: Publisher) -> None:
+        """Begin on a thread of its own."""
+        ...
+
+    def stop(self) -> None:
+        """End, and undo what only made sense while running."""
+        ...
+
+    def failure(self) -> str:
+        """Why it ended by itself, in one line."""
+        ...
+
+
+@runtime_checkable
+class LabSource(Source, Protocol):
+    """A source over a mesh that the lab made: the only kind in which faults can be injected."""
+
+    def inject(self, kind: str, target: str, for_s: Seconds, parameters: Mapping[str, float]) -> str:
+        """Begin a fault that ends by itself after `for_s`; returns its id.
+
+        Raises ConfigError for an unknown kind, target or parameter. May be called from any thread.
+        """
+        ...

@@ -1,0 +1,196 @@
+"""Runs of a scenario on a real kernel: starts the backend, sits the controller outside, returns the record."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from x0tta6bl4.errors import ConfigError, Temporary
+from x0tta6bl4.lab import host, relay, vm
+from x0tta6bl4.lab.live import PROBES_AFTER_S, SETTLE_S, TAIL_S, WARM_S, WallClock
+from x0tta6bl4.lab.participants import ControllerPorts, Factory, Participant
+from x0tta6bl4.lab.record import PairRecord, RunRecord, Step
+from x0tta6bl4.lab.remote import LabProcess
+from x0tta6bl4.lab.scenarios import Scenario
+from x0tta6bl4.model import Event
+
+BACKENDS: Final = ("vm", "host")
+SLACK_S: Final = 120.0  # building, and a slow machine
+
+
+def start(backend: str) -> LabProcess:
+    """Start a backend; one process serves any number of runs. Raises ConfigError, NotSupported, Permanent."""
+    if backend not in BACKENDS:
+        raise ConfigError("backend", backend, " | ".join(BACKENDS))
+    return vm.start() if backend == "vm" else host.start()
+
+
+class _Outside:
+    """The controller outside the lab process: its transport, its events, its ticks."""
+
+    def __init__(
+        self, lab: LabProcess, scenario: Scenario, seed: int, factory: Factory, settings: Mapping[str, object]
+    ) -> None:
+        self.events: list[tuple[float, dict[str, object]]] = []  # by our clock
+        self._box = relay.Mailbox(lambda to, data: lab.notify(relay.notice(relay.TO_NODE, to, data)))
+        self._controller: Participant = factory.controller(
+            ControllerPorts(
+                transport=self._box,
+                clock=WallClock(),
+                random=random.Random(f"{seed}/controller"),  # noqa: S311 -- jitter, not a secret
+                inventory=scenario.topology.inventory(scenario.orig_interval_ms, scenario.algorithm),
+                seat=scenario.seat,
+                emit=self._emit,
+                settings=settings,
+            )
+        )
+        self.period_s = self._controller.period_s
+
+    def _emit(self, event: Event) -> None:
+        document: dict[str, object] = {
+            "type": event.type,
+            "incident": event.incident,
+            "component": event.component,
+            "data": dict(event.data),
+            "origin": event.origin,
+        }
+        self.events.append((time.monotonic(), document))
+
+    def deliver(self, document: dict[str, Any]) -> None:
+        """A datagram that came out of the mesh."""
+        self._box.deliver(*relay.payload_of(document))
+
+    def tick(self) -> None:
+        """One tick of the controller."""
+        self._controller.tick(time.monotonic())
+
+    def close(self) -> None:
+        """Stop it."""
+        self._controller.close()
+
+
+def run(
+    scenario: Scenario,
+    *,
+    backend: str = "vm",
+    seed: int | None = None,
+    factory: Factory | None = None,
+    factory_name: str | None = None,
+    settings: Mapping[str, object] | None = None,
+    process: LabProcess | None = None,
+    tail_s: float = TAIL_S,
+    early: bool = True,
+) -> RunRecord:
+    """Run `scenario` once on a real kernel.
+
+    factory: builds the controller here; factory_name: the same as "MODULE:ATTRIBUTE", builds the agents in the lab
+    process; both None is a run without a controller. process: a started backend to use (and leave running).
+    tail_s: how long after the last fault the run may go on until settings are as at the start; early: it ends once
+    they have been so for 20 s. Raises what `start` raises, Temporary where the lab process is lost.
+    """
+    if (factory is None) != (factory_name is None):
+        raise ConfigError("factory_name", factory_name, "given together with factory, or neither")
+    if process is None:
+        with start(backend) as own:
+            return run(
+                scenario,
+                backend=backend,
+                seed=seed,
+                factory=factory,
+                factory_name=factory_name,
+                settings=settings,
+                process=own,
+                tail_s=tail_s,
+                early=early,
+            )
+    used_seed = scenario.seed if seed is None else seed
+    tail = tail_s if factory is not None else PROBES_AFTER_S
+    request = {
+        "document": scenario.document,
+        "seed": used_seed,
+        "factory": factory_name,
+        "settings": dict(settings or {}),
+        "tail_s": tail,
+        "early": early,
+    }
+    trip_s = process.measure_clock()
+    outside = _Outside(process, scenario, used_seed, factory, settings or {}) if factory is not None else None
+    try:
+        zero, result = _drive(process, request, outside, WARM_S + SETTLE_S + scenario.ends + tail + SLACK_S)
+    finally:
+        process.on_notice = lambda notice: None
+        if outside is not None:
+            outside.close()
+    result["notes"]["clock_trip_ms"] = trip_s * 1e3
+    events = [(at + process.offset - zero, event) for at, event in outside.events] if outside is not None else []
+    return _record(scenario, backend, used_seed, result, events, controller=factory is not None)
+
+
+def _drive(
+    process: LabProcess, request: dict[str, Any], outside: _Outside | None, wait_s: float
+) -> tuple[float, dict[str, Any]]:
+    """(time zero on the lab's clock, result) of one run, ticking the controller meanwhile."""
+    zero = [math.nan]
+
+    def on_notice(document: dict[str, Any]) -> None:
+        if document["notice"] == "start":
+            zero[0] = float(document["at"])
+        elif document["notice"] == relay.TO_CONTROLLER and outside is not None:
+            outside.deliver(document)
+
+    process.on_notice = on_notice
+    end = time.monotonic() + wait_s
+    number = process.start("run", request=request)
+    period = outside.period_s if outside is not None else 1.0
+    due = time.monotonic()
+    while time.monotonic() < end:
+        ended, result = process.finish(number, max(0.0, due - time.monotonic()))
+        if ended:
+            return zero[0], result
+        if outside is not None and not math.isnan(zero[0]):
+            outside.tick()
+        due = max(due + period, time.monotonic())
+    raise Temporary(f"lab process: the run did not end within {wait_s:.0f} s")
+
+
+def _record(
+    scenario: Scenario,
+    backend: str,
+    seed: int,
+    result: Mapping[str, Any],
+    events: list[tuple[float, dict[str, object]]],
+    *,
+    controller: bool,
+) -> RunRecord:
+    pairs = [
+        PairRecord(
+            source=pair["source"],
+            target=pair["target"],
+            sent=pair["sent"],
+            rtt_ms=[math.nan if value is None else value for value in pair["rtt_ms"]],
+            excused=[(start, end) for start, end in pair["excused"]],
+        )
+        for pair in result["pairs"]
+    ]
+    return RunRecord(
+        scenario=scenario.name,
+        backend=backend,
+        algorithm=scenario.algorithm,
+        tuning=scenario.tuning,
+        management=scenario.management,
+        seed=seed,
+        controller=controller,
+        duration=float(result["duration"]),
+        faults=scenario.fault_records(),
+        pairs=pairs,
+        events=events,
+        steps=[Step(**step) for step in result["steps"]],
+        touched=[(at, tuple(nodes)) for at, nodes in result["touched"]],
+        settings_start=result["settings_start"],
+        settings_end=result["settings_end"],
+        invalid=str(result["invalid"]),
+        notes=dict(result["notes"]),
+    )

@@ -1,0 +1,168 @@
+"""Carries out the timeline, and knows by ground truth which client pairs are physically cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from x0tta6bl4.lab.faults import Fault
+from x0tta6bl4.lab.sim.routing import Routing
+from x0tta6bl4.lab.sim.state import Hop, Iface, Node
+
+
+class Truthkeeper:
+    """Keeps, for each client pair, the intervals in which an end is dead or physically cut off from the other."""
+
+    def __init__(self, routing: Routing, pairs: list[tuple[Node, Node]]) -> None:
+        self._world, self._pairs = routing.world, pairs
+        self.excused: list[list[tuple[float, float]]] = [[] for _ in pairs]
+        self._open: list[float | None] = [None] * len(pairs)
+
+    def update(self) -> None:
+        """Something physical changed: see who can reach whom."""
+        for number, (source, target) in enumerate(self._pairs):
+            cut = not (_reaches(source, target) and _reaches(target, source))
+            since = self._open[number]
+            if cut and since is None:
+                self._open[number] = self._world.now
+            elif not cut and since is not None:
+                self.excused[number].append((since, self._world.now))
+                self._open[number] = None
+
+    def finish(self) -> None:
+        """End the intervals that are still open."""
+        for number, since in enumerate(self._open):
+            if since is not None:
+                self.excused[number].append((since, self._world.now))
+
+
+def _reaches(source: Node, target: Node) -> bool:
+    """Is there a way over links that physically carry something in this direction?"""
+    if not (source.alive and target.alive):
+        return False
+    seen, todo = {source.idx}, [source]
+    while todo:
+        for iface in todo.pop().ifaces:
+            for hop in iface.out:
+                there = hop.dst.node
+                if there.idx not in seen and _carries(hop):
+                    if there is target:
+                        return True
+                    seen.add(there.idx)
+                    todo.append(there)
+    return source is target
+
+
+def _carries(hop: Hop) -> bool:
+    if hop.dead or hop.src.held or hop.dst.held or not hop.dst.node.alive:
+        return False
+    return hop.threshold < 1 << 53
+
+
+class Injector:
+    """Begins and ends faults. `agents(node, running)` starts or kills a node's agent."""
+
+    def __init__(self, routing: Routing, truth: Truthkeeper, agents: Callable[[Node, bool], None]) -> None:
+        self._routing, self._world, self._truth, self._agents = routing, routing.world, truth, agents
+        self.touched: list[tuple[float, tuple[str, ...]]] = []
+
+    def schedule(self, timeline: tuple[Fault, ...]) -> None:
+        """Put the timeline on the heap."""
+        for fault in timeline:
+            if fault.kind == "link-flap":
+                self._world.at(fault.at, self._flap, fault)
+            else:
+                self._world.at(fault.at, self._begin, fault)
+                self._world.at(fault.until, self._end, fault)
+
+    def reboot(self, node: Node, down_s: float) -> None:
+        """The node goes away now and is back after `down_s`."""
+        self._power(node, on=False)
+        self._world.at(self._world.now + down_s, self._back, node)
+
+    def _back(self, node: Node) -> None:
+        self._power(node, on=True)
+
+    def _begin(self, fault: Fault) -> None:
+        self._apply(fault, on=True)
+
+    def _end(self, fault: Fault) -> None:
+        self._apply(fault, on=False)
+
+    def _apply(self, fault: Fault, *, on: bool) -> None:
+        """One fault begins or ends."""
+        kind = fault.kind
+        if kind in ("node-death", "node-reboot"):
+            self._power(self._world.by_name[fault.node], on=not on)
+            return
+        if kind == "agent-death":
+            self._world.by_name[fault.node].agent_dead = on
+            self._agents(self._world.by_name[fault.node], not on)
+            return
+        if kind == "interface-down":
+            self._hold(self._iface(fault), on=on)
+        elif kind == "mtu":
+            self._mtu(self._iface(fault), fault.mtu_bytes, on=on)
+        else:
+            self._links(fault, on=on)
+        self._changed(fault.touches)
+
+    def _links(self, fault: Fault, *, on: bool) -> None:
+        names = {link.name for link in fault.links}
+        for hop in self._world.hops:
+            if hop.name not in names or fault.source not in ("", hop.src.node.name):
+                continue
+            if fault.kind == "link-loss":
+                _put(hop.losses, fault.id, fault.loss_ratio if on else None)
+            elif fault.kind == "link-delay":
+                _put(hop.delays, fault.id, fault.delay_ms / 1000 if on else None)
+            else:
+                hop.dead += 1 if on else -1
+            self._world.retune(hop)
+
+    def _flap(self, fault: Fault) -> None:
+        """Dead for the first `duty` of each period; alive at the end, whatever the period."""
+        now = self._world.now
+        if now >= fault.until - 1e-9:
+            return
+        self._apply(fault, on=True)
+        self._world.at(min(now + fault.period_s * fault.duty, fault.until), self._end, fault)
+        self._world.at(now + fault.period_s, self._flap, fault)
+
+    def _hold(self, iface: Iface, *, on: bool) -> None:
+        iface.held += 1 if on else -1
+        self._routing.refresh(iface)
+        self._world.announce(iface.node)
+
+    def _mtu(self, iface: Iface, mtu: int, *, on: bool) -> None:
+        if on:
+            iface.mtu = mtu
+        elif iface.mtu == mtu:  # else somebody has already repaired it
+            iface.mtu = iface.mtu_declared
+        self._world.announce(iface.node)
+
+    def _power(self, node: Node, *, on: bool) -> None:
+        if node.alive == on:
+            return
+        if on:
+            self._routing.boot(node)
+        else:
+            self._routing.power_off(node)
+        self._agents(node, on)
+        around = {hop.dst.node.name for iface in node.ifaces for hop in iface.out}
+        self._changed(tuple(sorted(around | {node.name})))
+
+    def _iface(self, fault: Fault) -> Iface:
+        iface = self._world.by_name[fault.node].iface(fault.interface)
+        assert iface is not None, "the scenario was checked"
+        return iface
+
+    def _changed(self, nodes: tuple[str, ...]) -> None:
+        self.touched.append((self._world.now, nodes))
+        self._truth.update()
+
+
+def _put(values: dict[str, float], key: str, value: float | None) -> None:
+    if value is None:
+        values.pop(key, None)
+    else:
+        values[key] = value

@@ -1,0 +1,119 @@
+"""The `vm` backend: a real batman-adv in a QEMU guest. Needs no KVM and no root: QEMU's own CPU (TCG) runs it.
+
+The guest's root is this machine's, read-only over 9p under a tmpfs overlay, so that the lab process in it is this very
+Python and this very package. It has no network but one TCP port forwarded to 127.0.0.1.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+import x0tta6bl4
+from x0tta6bl4.errors import NotSupported, Permanent
+from x0tta6bl4.lab.remote import LabProcess, connect, free_port, write_token
+
+QEMU: Final = "qemu-system-x86_64"
+MEMORY_MB: Final = 2048
+CPUS: Final = 2
+FIRST_LINE_S: Final = 20.0  # the first console line comes after 3 s; one start in nine spins and never prints it
+ANSWER_S: Final = 180.0
+STARTS: Final = 4
+INSTALL: Final = "run scripts/install-lab.sh"
+
+
+def directory() -> Path:
+    """Where scripts/install-lab.sh puts the kernel and the initramfs."""
+    chosen = os.environ.get("X0T_LAB_DIR")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "x0tta6bl4" / "lab"
+
+
+def missing() -> str:
+    """Why the backend cannot be used here, "" where it can."""
+    if shutil.which(QEMU) is None:
+        return f"no {QEMU}: {INSTALL}"
+    if not list(directory().glob("kernel/boot/vmlinuz-*")):
+        return f"no guest kernel in {directory()}: {INSTALL}"
+    if not (directory() / "initramfs.gz").is_file():
+        return f"no initramfs in {directory()}: {INSTALL}"
+    return ""
+
+
+def start(*, extra_path: tuple[Path, ...] = (), memory_mb: int = MEMORY_MB) -> LabProcess:
+    """Boot a guest and return its lab process.
+
+    extra_path: directories in which the guest's Python also looks for modules (a test's, a factory's).
+    Raises NotSupported where something is missing, Permanent with the console's end where no start succeeds.
+    """
+    reason = missing()
+    if reason:
+        raise NotSupported(f"lab backend vm: {reason}")
+    console = ""
+    for _ in range(STARTS):
+        work = tempfile.TemporaryDirectory(prefix="x0t-lab-", ignore_cleanup_errors=True)
+        found, console = _start_once(work, extra_path, memory_mb)
+        if found is not None:
+            return found
+        work.cleanup()
+    raise Permanent(f"lab backend vm: no guest answered in {STARTS} starts; console ends: {console[-1500:]}")
+
+
+def _start_once(
+    work: tempfile.TemporaryDirectory[str], extra_path: tuple[Path, ...], memory_mb: int
+) -> tuple[LabProcess | None, str]:
+    """(lab process or None, console text)."""
+    began = time.monotonic()
+    folder = Path(work.name)
+    port = free_port()
+    token_file, token = write_token(folder)
+    console = folder / "console"
+    command = _command(port, token_file, console, extra_path, memory_mb)
+    with (folder / "qemu.log").open("wb") as log:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # noqa: S603 -- our own command
+    found: LabProcess | None = None
+    try:
+        if _first_line(process, console, began + FIRST_LINE_S):
+            found = connect(port, token, process, work, deadline=began + ANSWER_S)
+    finally:
+        if found is None:
+            process.kill()
+            process.wait()
+    if found is not None:
+        found.boot_s = time.monotonic() - began
+        return found, ""
+    texts = (folder / "qemu.log", console)
+    return None, "".join(path.read_text(errors="replace") for path in texts if path.is_file())
+
+
+def _first_line(process: subprocess.Popen[bytes], console: Path, deadline: float) -> bool:
+    """Did the guest print anything in time?"""
+    while time.monotonic() < deadline and process.poll() is None:
+        if console.is_file() and console.stat().st_size:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _command(port: int, token_file: Path, console: Path, extra_path: tuple[Path, ...], memory_mb: int) -> list[str]:
+    package = Path(x0tta6bl4.__file__).resolve().parent.parent
+    path = ":".join(str(one.resolve()) for one in (package, *extra_path))
+    kernel = min(directory().glob("kernel/boot/vmlinuz-*"))
+    words = (
+        f"console=ttyS0 loglevel=4 panic=-1 mitigations=off nokaslr tsc=reliable "
+        f"x0t.python={sys.executable} x0t.path={path} x0t.token={token_file}"
+    )
+    return [
+        *(QEMU, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", str(memory_mb), "-smp", str(CPUS)),
+        *("-display", "none", "-serial", f"file:{console}", "-monitor", "none", "-no-reboot"),
+        *("-kernel", str(kernel), "-initrd", str(directory() / "initramfs.gz"), "-append", words),
+        *("-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap"),
+        *("-nic", f"user,model=virtio-net-pci,restrict=on,hostfwd=tcp:127.0.0.1:{port}-10.0.2.15:7000"),
+    ]

@@ -1,0 +1,202 @@
+"""Symptoms to causes: root cause on the graph.
+
+Every cause of the catalogue says which symptoms it leads to and where (`Expect`). A candidate is a cause at a
+component; it is viable when what it must show is there and nothing known contradicts it; it waits (`settle_s`) for
+evidence that is not in yet. The verdicts are a greedy cover of the free symptoms: the candidate that explains
+most wins, ties go to the larger prior (a parsimonious set cover, as in Reggia's model of diagnosis, 1983).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from x0tta6bl4.catalog import Catalog, CauseRule, Expect, Mode
+from x0tta6bl4.mape_k.graph import Graph, reachable
+from x0tta6bl4.mape_k.symptoms import Status, Symptoms
+from x0tta6bl4.model import Cause, Component, Diagnosis, Relation, Seconds, Symptom
+
+Sign = tuple[str, Component]  # a symptom's code and component
+Steps = tuple[tuple[Relation, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """One cause at one component, held against the evidence."""
+
+    rule: CauseRule
+    component: Component
+    explains: tuple[Symptom, ...]
+    contradictions: tuple[str, ...]
+    unknown: int
+    viable: bool
+
+    @property
+    def confidence(self) -> float:
+        """[0, 1]: prior odds moved by the share of expectations that are met; contradicted ones count double."""
+        met, missed = len(self.explains), 2 * len(self.contradictions)
+        share = (met + 0.5) / (met + missed + 0.25 * self.unknown + 0.5)
+        return self.rule.prior * share / (self.rule.prior * share + (1 - self.rule.prior) * (1 - share) + 1e-9)
+
+    def cause(self) -> Cause:
+        """As a value."""
+        return Cause(self.rule.code, self.component, round(self.confidence, 3), self.explains, self.contradictions)
+
+
+class Analyzer:
+    """Diagnoses over one catalogue, graph and set of symptoms.
+
+    seat: the vertex from which the loop looks (None where the catalogue has no partitions).
+    """
+
+    def __init__(self, catalog: Catalog, graph: Graph, symptoms: Symptoms, seat: Component | None = None) -> None:
+        self.catalog, self.graph, self.symptoms, self.seat = catalog, graph, symptoms, seat
+        self._leads: dict[str, list[tuple[CauseRule, Steps]]] = {}
+        self._steps: dict[Expect, Steps] = {}
+        for cause in catalog.causes:
+            for expect in cause.expects:
+                self._steps[expect] = tuple(expect.steps())
+                if expect.mode in (Mode.MUST, Mode.ALL):
+                    back = tuple((relation, not backwards) for relation, backwards in reversed(expect.steps()))
+                    self._leads.setdefault(expect.symptom, []).append((cause, back))
+        self._raised_at: dict[Sign, Seconds] = {}
+        self._active: Sequence[Symptom] = ()
+        self.patience = 1.0  # factor on every settle_s
+        self.next_look: Seconds | None = None  # when evidence that is waited for will have settled
+
+    def covers(self, cause: Cause) -> frozenset[Sign]:
+        """Every symptom that this cause explains, whether it is there or not."""
+        rule = self.catalog.cause.get((cause.code, cause.component.kind))
+        signs = {(s.code, s.component) for s in cause.explains}
+        if rule is not None:
+            for expect in rule.expects:
+                if expect.mode is not Mode.NOT:
+                    kind = self.catalog.symptom[expect.symptom].kind
+                    for place in self.graph.walk(cause.component, self._steps[expect]):
+                        if place.kind == kind:
+                            signs.add((expect.symptom, place))
+        return frozenset(signs)
+
+    def contradicted(self, cause: Cause, now: Seconds) -> bool:
+        """Is part of what the cause needs still there while newer evidence speaks against it?"""
+        rule = self.catalog.cause.get((cause.code, cause.component.kind))
+        if rule is None:
+            return False
+        found = self._hold(rule, cause.component, {(s.code, s.component): s for s in self._active}, now)
+        return bool(found.contradictions) and bool(found.explains)
+
+    def diagnose(self, active: Sequence[Symptom], free: Iterable[Sign], now: Seconds) -> tuple[Diagnosis, ...]:
+        """Verdicts that explain the `free` symptoms among all `active` ones; none yet for what has to settle."""
+        self._active = active
+        by_sign = {(s.code, s.component): s for s in active}
+        self._raised_at = {sign: self._raised_at.get(sign, now) for sign in by_sign}
+        left = set(free)
+        self.next_look = None
+        diagnoses: list[Diagnosis] = []
+        for cause in self._parted(by_sign, left):
+            diagnoses.append(Diagnosis((cause,), now))
+            left -= self.covers(cause)
+        hypotheses = self._hypotheses(left, by_sign, now)
+        while left:
+            ranked = sorted(hypotheses, key=lambda h: self._rank(h, left), reverse=True)
+            best = ranked[0] if ranked else None
+            explained = set() if best is None else {(s.code, s.component) for s in best.explains} & left
+            if best is None or not explained:
+                break
+            settled = min(self._raised_at[sign] for sign in explained) + best.rule.settle_s * self.patience
+            hypotheses.remove(best)
+            if best.unknown and now < settled - 1e-9:
+                self.next_look = settled if self.next_look is None else min(settled, self.next_look)
+            else:
+                others = [h.cause() for h in ranked[1:] if {(s.code, s.component) for s in h.explains} & explained]
+                diagnoses.append(Diagnosis((best.cause(), *others[:4]), now))
+                explained |= self.covers(best.cause()) & left
+            left -= explained
+        return tuple(diagnoses)
+
+    @staticmethod
+    def _rank(hypothesis: Hypothesis, left: set[Sign]) -> tuple[int, float, str]:
+        gain = sum((s.code, s.component) in left for s in hypothesis.explains)
+        return (gain, hypothesis.rule.prior, str(hypothesis.component))
+
+    def _hypotheses(self, left: set[Sign], by_sign: dict[Sign, Symptom], now: Seconds) -> list[Hypothesis]:
+        tried: set[tuple[str, Component]] = set()
+        found: list[Hypothesis] = []
+        for code, component in left:
+            for rule, back in self._leads.get(code, ()):
+                for place in self.graph.walk(component, back):
+                    if place.kind == rule.kind and (rule.code, place) not in tried:
+                        tried.add((rule.code, place))
+                        hypothesis = self._hold(rule, place, by_sign, now)
+                        if hypothesis.viable:
+                            found.append(hypothesis)
+        return found
+
+    def _hold(self, rule: CauseRule, place: Component, by_sign: dict[Sign, Symptom], now: Seconds) -> Hypothesis:
+        """Hold one cause at one place against the evidence."""
+        explains: list[Symptom] = []
+        wanted: list[Sign] = []
+        contradictions: list[str] = []
+        needed, must = False, True
+        for expect in rule.expects:
+            kind = self.catalog.symptom[expect.symptom].kind
+            for where in self.graph.walk(place, self._steps[expect]):
+                if where.kind != kind:
+                    continue
+                symptom = by_sign.get((expect.symptom, where))
+                if expect.mode is Mode.NOT:
+                    if symptom is not None:
+                        contradictions.append(f"{expect.symptom} on {where}")
+                elif symptom is not None:
+                    explains.append(symptom)
+                    needed = needed or expect.mode is not Mode.MAY
+                elif expect.mode is Mode.MUST:
+                    must = False
+                elif expect.mode is Mode.ALL:
+                    wanted.append((expect.symptom, where))
+        since = min((s.since for s in explains), default=now)
+        unknown = 0
+        for code, where in wanted:
+            match self.symptoms.status(code, where, since, now):
+                case Status.ABSENT:
+                    contradictions.append(f"no {code} on {where}")
+                case Status.UNKNOWN:
+                    unknown += 1
+                case Status.ACTIVE:  # raised, but inhibited by an expected reboot or a window
+                    unknown += 1
+        viable = must and needed and not contradictions
+        return Hypothesis(rule, place, tuple(dict.fromkeys(explains)), tuple(contradictions), unknown, viable)
+
+    def _parted(self, by_sign: dict[Sign, Symptom], left: set[Sign]) -> list[Cause]:
+        """A partition named with its cut, where two or more vertices are away behind two or more dead adjacencies."""
+        cut = [s for s in by_sign.values() if s.code in self.catalog.cuts]
+        if self.seat is None or not self.catalog.partition or len(cut) < 2:
+            return []
+        dead = {s.component for s in cut}
+        broken = {frozenset(ends) for link in dead if (ends := self.graph.ends(link)) is not None}
+        links = [c for c in self.graph.links if c not in dead]
+        live = self.graph.adjacency(k for k in links if frozenset(self.graph.ends(k) or ()) not in broken)
+        near = reachable(live, self.seat)
+        borders = [pair for pair in broken if len(pair & near) == 1]
+        away = {v for pair in borders for v in reachable(live, next(iter(pair - near)))}
+        if len(away) < 2 or len(borders) < 2 or frozenset.intersection(*borders) & away:
+            return []
+        explained = [s for s in by_sign.values() if s.component in away or _crosses(self.graph, s.component, away)]
+        if not any((s.code, s.component) in left for s in explained):
+            return []
+        name = ",".join(sorted(v.name for v in away))
+        cut_names = ", ".join(sorted("-".join(sorted(v.name for v in pair)) for pair in borders))
+        return [
+            Cause(
+                self.catalog.partition,
+                Component("partition", name),
+                0.95,
+                tuple(explained),
+                detail=f"cut at {cut_names}",
+            )
+        ]
+
+
+def _crosses(graph: Graph, link: Component, away: set[Component]) -> bool:
+    ends = graph.ends(link)
+    return ends is not None and (ends[0] in away or ends[1] in away)

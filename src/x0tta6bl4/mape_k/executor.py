@@ -1,0 +1,304 @@
+"""The life of an action, advanced once a pass, never waiting: commit-confirmed, proved through the data plane.
+
+    proposed -> refused | awaiting approval -> expired | intended (committed before any I/O) -> applied -> proving
+      -> confirmed | undoing -> undone | undo failed (escalates)
+
+A confirmed mitigation holds a lease: what it avoids is watched out of path, and it is reverted (undoing -> undone)
+once that has been well for its hold time. Calls to the actuator run beside the loop, one in flight.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from x0tta6bl4.catalog import ActionKind, Autonomy, Catalog, Proposal
+from x0tta6bl4.mape_k.guards import Limits
+from x0tta6bl4.model import (
+    Action,
+    ActionRecord,
+    ActionState,
+    Component,
+    Did,
+    Order,
+    Outcome,
+    Seconds,
+)
+from x0tta6bl4.ports import Actuator, Prober, Proof, Worker
+
+APPROVAL_S: Final = 600.0  # how long a plan waits for a person
+DEADMAN_SLACK_S: Final = 5.0  # the actuator waits this much longer than the proof
+FLAP_MEMORY_S: Final = 600.0  # how long a reverted lease makes the next one hold longer
+RECENT: Final = 200
+LANE: Final = "actuator"
+
+
+class Executor:
+    """Advances actions. `seen_well` says whether a component shows no symptom, out of path, by fresh readings."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        actuators: Sequence[Actuator],
+        prober: Prober,
+        worker: Worker,
+        *,
+        origin: str,
+        new_id: Callable[[], str],
+        seen_well: Callable[[Component, Seconds], bool],
+        limits: Limits,
+        epoch: int = 0,
+    ) -> None:
+        self.catalog, self.prober, self.worker = catalog, prober, worker
+        self.by_kind = {kind: actuator for actuator in actuators for kind in actuator.kinds}
+        self.origin, self.new_id, self.seen_well, self.epoch = origin, new_id, seen_well, epoch
+        self.limits = limits
+        self.live: dict[str, ActionRecord] = {}  # not final, or holding a lease
+        self.recent: deque[ActionRecord] = deque(maxlen=RECENT)
+        self._queue: deque[tuple[str, Callable[[], object]]] = deque()
+        self._changed: list[ActionRecord] = []
+        self._attempts: dict[tuple[str, str, str], int] = {}
+
+    # -- intake -------------------------------------------------------------------------------------------------
+
+    def restore(self, records: Iterable[ActionRecord]) -> None:
+        """Take up what an earlier process left: an intended action is resolved by reading, never issued again."""
+        for record in records:
+            self.live[record.id] = record
+            self._attempts[record.key[:3]] = max(record.attempt, self._attempts.get(record.key[:3], 0))
+            if record.state in (ActionState.INTENDED, ActionState.APPLIED, ActionState.PROVING, ActionState.UNDOING):
+                actuator = self.by_kind.get(record.action.kind)
+                if actuator is not None:
+                    order = self._order(record)
+                    self._call(f"resolve:{record.id}", lambda a=actuator, o=order: a.resolve(o))  # type: ignore[misc]
+
+    def propose(self, incident: str, proposal: Proposal, now: Seconds) -> ActionRecord:
+        """Start the life of one action; it is intended at once where its kind may act by itself."""
+        action = proposal.action
+        kind = self.catalog.action[action.kind]
+        key = (incident, action.kind, str(action.target))
+        attempt = self._attempts[key] = self._attempts.get(key, 0) + 1
+        level = self.limits.level(kind)
+        state = {
+            Autonomy.ACT: ActionState.INTENDED,
+            Autonomy.APPROVE: ActionState.AWAITING,
+        }.get(level, ActionState.REFUSED)
+        record = ActionRecord(
+            id=self.new_id(),
+            incident=incident,
+            attempt=attempt,
+            action=action,
+            state=state,
+            at=now,
+            proposed_at=now,
+            witnesses=proposal.witnesses,
+            watch=proposal.watch,
+            hold_s=self._hold(action, now),
+            detail=f"{kind.kind} is at {level}" if state is ActionState.REFUSED else proposal.reason,
+            origin=self.origin,
+        )
+        return self._set(record)
+
+    def approve(self, action_id: str, now: Seconds) -> bool:
+        """A person says yes; False where it is not waiting."""
+        record = self.live.get(action_id)
+        if record is None or record.state is not ActionState.AWAITING:
+            return False
+        self._set(replace(record, state=ActionState.INTENDED, at=now))
+        return True
+
+    def busy(self) -> frozenset[str]:
+        """Incidents that have an action under way or a lease held."""
+        return frozenset(r.incident for r in self.live.values())
+
+    def acting(self, incident: str) -> bool:
+        """Does this incident have an action that has not come to rest, or a lease?"""
+        return any(r.incident == incident for r in self.live.values())
+
+    def take_changes(self) -> list[ActionRecord]:
+        """Records that changed since the last question, oldest change first."""
+        changed, self._changed = self._changed, []
+        return changed
+
+    # -- a pass -------------------------------------------------------------------------------------------------
+
+    def committed(self, records: Iterable[ActionRecord], now: Seconds) -> None:
+        """These records are on disk: what was intended may now touch the world."""
+        for record in records:
+            if record.state is ActionState.INTENDED and self.live.get(record.id) == record:
+                actuator = self.by_kind.get(record.action.kind)
+                if actuator is None:
+                    self._set(replace(record, state=ActionState.REFUSED, at=now, detail="no actuator for this kind"))
+                else:
+                    order = self._order(record)
+                    self._call(f"apply:{record.id}", lambda a=actuator, o=order: a.apply(o))  # type: ignore[misc]
+
+    def advance(self, now: Seconds) -> None:
+        """Look at every live action once and move those whose time has come."""
+        for record in list(self.live.values()):
+            match record.state:
+                case ActionState.AWAITING if now - record.proposed_at > APPROVAL_S:
+                    self._set(replace(record, state=ActionState.EXPIRED, at=now, detail="nobody approved it"))
+                case ActionState.APPLIED:
+                    self._begin_proof(record, now)
+                case ActionState.PROVING:
+                    self._prove(record, now)
+                case ActionState.CONFIRMED if record.lease:
+                    self._watch(record, now)
+        self._pump()
+
+    def finished(self, tag: str, result: object, now: Seconds) -> None:
+        """An actuator call ended: `tag` is VERB:ACTION-ID."""
+        verb, _, action_id = tag.partition(":")
+        record = self.live.get(action_id)
+        if record is None:
+            return
+        outcome = (
+            result
+            if isinstance(result, Outcome)
+            else Outcome(action_id, Did.UNKNOWN, f"{type(result).__name__}: {result}")
+        )
+        match verb:
+            case "apply" | "resolve":
+                self._applied(record, outcome, now)
+            case "undo":
+                self._undone(record, outcome, now)
+            case "confirm":
+                self._confirmed(record, outcome, now)
+
+    # -- steps --------------------------------------------------------------------------------------------------
+
+    def _applied(self, record: ActionRecord, outcome: Outcome, now: Seconds) -> None:
+        match outcome.did:
+            case Did.DONE:
+                state = record.state if record.state is ActionState.PROVING else ActionState.APPLIED
+                if record.state is ActionState.UNDOING:
+                    self._undo(record, record.detail, now)
+                    return
+                self._set(
+                    replace(record, state=state, at=now, applied_at=now, before=outcome.before, detail=outcome.detail)
+                )
+            case Did.UNKNOWN:  # nobody can tell whether it was done: take it back
+                self._undo(replace(record, applied_at=now), f"cannot tell whether it was done: {outcome.detail}", now)
+            case Did.UNDONE:
+                self._end(record, ActionState.UNDONE, outcome.detail or "found undone", now)
+            case Did.REFUSED | Did.FAILED:
+                self._end(record, ActionState.REFUSED, outcome.detail, now)
+
+    def _begin_proof(self, record: ActionRecord, now: Seconds) -> None:
+        if record.witnesses:
+            self.prober.watch(record.id, record.witnesses, now)
+        self._set(replace(record, state=ActionState.PROVING, at=now))
+
+    def _prove(self, record: ActionRecord, now: Seconds) -> None:
+        kind = self.catalog.action[record.action.kind]
+        applied = record.applied_at if record.applied_at is not None else record.at
+        if record.witnesses:
+            self.prober.watch(record.id, record.witnesses, now)
+            proof = self.prober.verdict(record.id, applied, now)
+        else:
+            proof = self._prove_by_readings(record, applied, now)
+        if proof.well:
+            actuator = self.by_kind[record.action.kind]
+            self.prober.forget(record.id)
+            self._set(
+                replace(
+                    record,
+                    state=ActionState.CONFIRMED,
+                    at=now,
+                    confirmed_at=now,
+                    lease=_lease(kind),
+                    detail=proof.detail,
+                )
+            )
+            self._call(f"confirm:{record.id}", lambda: actuator.confirm(record.id))
+        elif now - applied > kind.prove_s:
+            self.prober.forget(record.id)
+            if kind.irreversible:
+                self._end(record, ActionState.UNDO_FAILED, "did not help and cannot be undone", now)
+            else:
+                self._undo(record, "not proven well in time", now)
+
+    def _prove_by_readings(self, record: ActionRecord, applied: Seconds, now: Seconds) -> Proof:
+        """Where there is nobody to probe: the watched components must be well a second after the action."""
+        if now - applied < 1.0 or not record.watch:
+            return Proof(None, 0)
+        return Proof(all(self.seen_well(c, now) for c in record.watch), len(record.watch), "its symptoms are gone")
+
+    def _watch(self, record: ActionRecord, now: Seconds) -> None:
+        well = all(self.seen_well(c, now) for c in record.watch)
+        if not well:
+            if record.well_since is not None:
+                self.live[record.id] = replace(record, well_since=None)
+        elif record.well_since is None:
+            self.live[record.id] = replace(record, well_since=now)
+        elif now - record.well_since >= record.hold_s:
+            self._undo(record, "no longer needed", now)
+
+    def _undo(self, record: ActionRecord, why: str, now: Seconds) -> None:
+        actuator = self.by_kind.get(record.action.kind)
+        undoing = replace(record, state=ActionState.UNDOING, at=now, detail=why)
+        self._set(undoing)
+        if actuator is not None:
+            self._call(f"undo:{record.id}", lambda: actuator.undo(record.id))
+
+    def _undone(self, record: ActionRecord, outcome: Outcome, now: Seconds) -> None:
+        if outcome.did in (Did.UNDONE, Did.DONE):
+            self._end(record, ActionState.UNDONE, record.detail, now)
+        else:
+            self._end(record, ActionState.UNDO_FAILED, outcome.detail, now)
+
+    def _confirmed(self, record: ActionRecord, outcome: Outcome, now: Seconds) -> None:
+        if outcome.did is Did.DONE:
+            if not record.lease and record.state is ActionState.CONFIRMED:
+                self.live.pop(record.id, None)
+        else:  # the dead-man timer was faster: it is not there any more
+            self._end(record, ActionState.UNDONE, f"undone by its actuator: {outcome.detail}", now)
+
+    def _end(self, record: ActionRecord, state: ActionState, detail: str, now: Seconds) -> None:
+        self.prober.forget(record.id)
+        self._set(replace(record, state=state, at=now, detail=detail, lease=False))
+
+    # -- small parts --------------------------------------------------------------------------------------------
+
+    def _set(self, record: ActionRecord) -> ActionRecord:
+        self._changed.append(record)
+        if record.state.final and not record.lease and record.state is not ActionState.CONFIRMED:
+            self.live.pop(record.id, None)
+        else:
+            self.live[record.id] = record
+        self.recent = deque((r for r in self.recent if r.id != record.id), RECENT)
+        self.recent.append(record)
+        return record
+
+    def _order(self, record: ActionRecord) -> Order:
+        kind = self.catalog.action[record.action.kind]
+        return Order(
+            id=record.id,
+            issuer=self.origin,
+            epoch=self.epoch,
+            action=record.action,
+            deadman_s=kind.prove_s + DEADMAN_SLACK_S,
+        )
+
+    def _hold(self, action: Action, now: Seconds) -> Seconds:
+        """The lease's hold grows with flapping: doubled for every lease on this target that was lately reverted."""
+        lately = sum(
+            r.action.target == action.target and r.confirmed_at is not None and now - r.at < FLAP_MEMORY_S
+            for r in self.recent
+        )
+        return float(min(self.limits.hold_s * 2**lately, self.limits.hold_s_max))
+
+    def _call(self, tag: str, call: Callable[[], object]) -> None:
+        self._queue.append((tag, call))
+        self._pump()
+
+    def _pump(self) -> None:
+        while self._queue and self.worker.start(LANE, *self._queue[0]):
+            self._queue.popleft()
+
+
+def _lease(kind: ActionKind) -> bool:
+    return not (kind.repair or kind.irreversible)

@@ -1,0 +1,389 @@
+"""One pass of MAPE-K over shared knowledge: effects at both ends, pure functions between.
+
+`Loop.run_once` is the whole picture; `Loop.run` adds pacing and cancellation only. Blocking reads, commits and
+actions run beside it in a `Worker`; a pass never waits for them. What is said to the outside (`events`) is said
+after it is committed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from x0tta6bl4.catalog import Catalog, Scope
+from x0tta6bl4.mape_k.analyzer import Analyzer
+from x0tta6bl4.mape_k.baseline import Baseline
+from x0tta6bl4.mape_k.columns import Columns
+from x0tta6bl4.mape_k.executor import LANE, Executor
+from x0tta6bl4.mape_k.graph import Graph
+from x0tta6bl4.mape_k.guards import RULES, Limits, Rule
+from x0tta6bl4.mape_k.knowledge import Change, Knowledge
+from x0tta6bl4.mape_k.planner import Planner
+from x0tta6bl4.mape_k.state import State
+from x0tta6bl4.mape_k.symptoms import Symptoms
+from x0tta6bl4.model import (
+    ActionRecord,
+    ActionState,
+    Component,
+    Diagnosis,
+    Event,
+    Incident,
+    IncidentState,
+    Iteration,
+    Observation,
+    Plan,
+    Risk,
+    Seconds,
+    Symptom,
+    Window,
+)
+from x0tta6bl4.ports import Actuator, Clock, Prober, Ranker, Sensor, Store, Worker
+
+STORE_LANE = "store"
+RISKS_EVERY_S = 5.0
+SILENT_AFTER_S = 5.0  # a sensor that has not answered for so long is an error
+
+
+@dataclass
+class Batch:
+    """What one pass wants to keep: committed together, then published."""
+
+    incidents: list[Incident] = field(default_factory=list)
+    actions: list[ActionRecord] = field(default_factory=list)
+    plans: list[Plan] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.incidents or self.actions or self.plans or self.events)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a loop is built from. `instant` sensors answer at once; `sensors` may block and run in the worker."""
+
+    catalog: Catalog
+    clock: Clock
+    store: Store
+    worker: Worker
+    prober: Prober
+    new_id: Callable[[], str]
+    origin: str
+    scope: Scope
+    sensors: Sequence[Sensor] = ()
+    instant: Sequence[Sensor] = ()
+    actuators: Sequence[Actuator] = ()
+    limits: Limits = field(default_factory=Limits)
+    seat: Component | None = None
+    ranker: Ranker | None = None
+    rules: Sequence[Rule] = RULES
+    hold_down_s: Seconds = 10.0
+
+
+class Loop:
+    """The autonomic loop over one catalogue.
+
+    emit: called with each event once it is committed. Raises nothing in `run_once` for failures of sensors,
+    actuators or the store: those are values of the iteration.
+    """
+
+    def __init__(self, parts: Parts, emit: Callable[[Event], None] = lambda event: None) -> None:
+        self.parts, self.emit = parts, emit
+        catalog = parts.catalog
+        self.columns, self.graph = Columns(catalog), Graph()
+        self.baselines = {kind: Baseline(table) for kind, table in self.columns.tables.items()}
+        self.symptoms = Symptoms(catalog, self.columns, self.baselines)
+        self.analyzer = Analyzer(catalog, self.graph, self.symptoms, parts.seat)
+        self.knowledge = Knowledge(
+            catalog, self.graph, self.analyzer, origin=parts.origin, new_id=parts.new_id, hold_down_s=parts.hold_down_s
+        )
+        self.state = State(catalog, self.columns, self.graph, self.symptoms)
+        self.planner = Planner(catalog, scope=parts.scope, new_id=parts.new_id, ranker=parts.ranker, rules=parts.rules)
+        self.executor = Executor(
+            catalog,
+            parts.actuators,
+            parts.prober,
+            parts.worker,
+            origin=parts.origin,
+            new_id=parts.new_id,
+            seen_well=self.symptoms.seen_well,
+            limits=parts.limits,
+        )
+        self.limits = parts.limits
+        self.number = 0
+        self.taken = 0
+        self._published: list[Event] = []
+        self.late: dict[str, int] = {}  # sensor -> readings dropped because the one before had not ended
+        self.errors: dict[str, str] = {}
+        self.risks: tuple[Risk, ...] = ()
+        self._risks_at = float("-inf")
+        self._answered: dict[str, Seconds] = {}
+        self._pending, self._flying = Batch(), Batch()
+        self._event_seq = 0
+        self._diagnosed: tuple[object, ...] = ()
+        self._ended: list[ActionRecord] = []
+        self._restore()
+
+    # -- the picture --------------------------------------------------------------------------------------------
+
+    def run_once(self) -> Iteration:
+        """Monitor, Analyze, Plan, Execute, and what was learned."""
+        now, started = self.parts.clock.now(), self.parts.clock.now
+        marks = [started()]
+        readings = self.monitor(now)
+        symptoms = self.symptoms.update(now)
+        marks.append(started())
+        diagnoses, active = self.analyze(symptoms, now)
+        changes = self.knowledge.track(diagnoses, active, self.executor.busy(), now, self.parts.clock.utc())
+        marks.append(started())
+        plans = self.plan(now)
+        marks.append(started())
+        actions = self.execute(changes, plans, now)
+        marks.append(started())
+        self.number += 1
+        closed = [c.incident for c in changes if c.incident.state is IncidentState.CLOSED]
+        phases = ("monitor", "analyze", "plan", "execute")
+        return Iteration(
+            number=self.number,
+            at=now,
+            readings=readings,
+            errors=dict(self.errors),
+            anomalies=tuple(a for b in self.baselines.values() for a in b.anomalies(now)) if active else (),
+            symptoms=active,
+            incidents=(*self.knowledge.open.values(), *closed),
+            risks=self.risks,
+            plans=tuple(plans),
+            actions=tuple(actions),
+            events=tuple(self._published),
+            phase_s={name: marks[i + 1] - marks[i] for i, name in enumerate(phases)},
+        )
+
+    # -- Monitor ------------------------------------------------------------------------------------------------
+
+    def monitor(self, now: Seconds) -> int:
+        """Fold what arrived, ask for the next readings; returns how many values were taken."""
+        self._published = []
+        for sensor in self.parts.sensors:
+            self._answered.setdefault(sensor.name, now)
+            if not self.parts.worker.start(f"read:{sensor.name}", sensor.name, lambda s=sensor: s.read(now)):  # type: ignore[misc]
+                self.late[sensor.name] = self.late.get(sensor.name, 0) + 1
+                if now - self._answered[sensor.name] > SILENT_AFTER_S:
+                    self.errors[sensor.name] = f"no answer for {now - self._answered[sensor.name]:.0f} s"
+        self._drain(now)
+        for sensor in self.parts.instant:
+            self.observe(sensor.read(now), now)
+        for baseline in self.baselines.values():
+            baseline.learn(now)
+        if now - self._risks_at >= RISKS_EVERY_S:
+            self._risks_at = now
+            view = self.state.view(now)
+            self.risks = tuple(risk for rule in self.parts.catalog.risks for risk in rule(view))
+        taken, self.taken = self.taken, 0
+        return taken
+
+    def observe(self, observation: Observation, now: Seconds) -> None:
+        """Take in one observation; its failure is a value."""
+        self._answered[observation.sensor] = now
+        if observation.error:
+            self.errors[observation.sensor] = observation.error
+        else:
+            self.errors.pop(observation.sensor, None)
+        self.graph.learn(observation.layout)
+        self.taken += self.columns.fold(observation)
+
+    # -- Analyze ------------------------------------------------------------------------------------------------
+
+    def analyze(self, symptoms: Sequence[Symptom], now: Seconds) -> tuple[tuple[Diagnosis, ...], tuple[Symptom, ...]]:
+        """Verdicts for symptoms that are not expected and not explained yet, and the symptoms that count."""
+        expected = self.knowledge.expected(now)
+        active = tuple(s for s in symptoms if s.component not in expected) if expected else tuple(symptoms)
+        if not active:
+            self.analyzer.next_look = None
+            return (), active
+        free = self.knowledge.free(active, now)
+        return (self.analyzer.diagnose(active, free, now) if free else ()), active
+
+    # -- Plan ---------------------------------------------------------------------------------------------------
+
+    def plan(self, now: Seconds) -> list[Plan]:
+        """Plans for incidents that have no action under way; what is chosen starts its life."""
+        plans: list[Plan] = []
+        for incident in list(self.knowledge.open.values()):
+            if self.executor.acting(incident.id) or incident.quiet_since is not None:
+                continue
+            situation = self.state.situation(now, self.limits, self.executor.recent, self.parts.seat)
+            decision = self.planner.plan(incident, self.state.view(now), situation, self.knowledge.statistics)
+            if decision is None:
+                continue
+            plans.append(decision.plan)
+            if decision.proposal is not None:
+                self.executor.propose(incident.id, decision.proposal, now)
+        return plans
+
+    # -- Execute ------------------------------------------------------------------------------------------------
+
+    def execute(self, changes: Sequence[Change], plans: Sequence[Plan], now: Seconds) -> list[ActionRecord]:
+        """Advance actions, commit, publish, touch the world; inline workers finish all of it in this pass."""
+        for change in changes:
+            self._say_incident(change, now)
+        for plan in plans:
+            self._pending.plans.append(plan)
+            self._say("plan.made" if plan.chosen else "plan.refused", now, plan.incident, data=_plan_data(plan))
+        self.executor.advance(now)
+        actions: list[ActionRecord] = []
+        for _ in range(8):  # an inline worker may finish apply, commit and proof steps one after another
+            actions.extend(self._take_actions(now))
+            if not (self._commit() | self._drain(now)):
+                break
+        return actions
+
+    def _take_actions(self, now: Seconds) -> list[ActionRecord]:
+        changed = self.executor.take_changes()
+        for record in changed:
+            incident = self.knowledge.open.get(record.incident)
+            if record.state is ActionState.APPLIED:
+                self.knowledge.mark(record.incident, acted=True)
+            if incident is not None and record.state in (ActionState.CONFIRMED, ActionState.UNDONE):
+                self._learn(record, incident)
+                state = IncidentState.MITIGATED if record.lease else IncidentState.OPEN
+                self.knowledge.mark(record.incident, state=state)
+            self._pending.actions.append(record)
+            self._say(
+                f"action.{record.state.value.replace(' ', '_')}",
+                now,
+                record.incident,
+                str(record.action.target),
+                _action_data(record),
+            )
+        return changed
+
+    def _learn(self, record: ActionRecord, incident: Incident) -> None:
+        proved = record.state is ActionState.CONFIRMED
+        if proved or record.confirmed_at is None:
+            self.knowledge.learn(incident.cause.code, record.action.kind, helped=proved)
+
+    # -- what leaves the loop -----------------------------------------------------------------------------------
+
+    def _commit(self) -> bool:
+        if not self._pending or self._flying:
+            return False
+        batch = self._pending
+        store = self.parts.store
+        started = self.parts.worker.start(
+            STORE_LANE,
+            "commit",
+            lambda: store.commit(
+                incidents=batch.incidents, actions=batch.actions, plans=batch.plans, events=batch.events
+            ),
+        )
+        if started:
+            self._flying, self._pending = batch, Batch()
+        return started
+
+    def _committed(self, result: object, now: Seconds) -> None:
+        batch, self._flying = self._flying, Batch()
+        if isinstance(result, BaseException):  # nothing is lost: it goes in front of what came since
+            self.errors["store"] = str(result)
+            for name in ("incidents", "actions", "plans", "events"):
+                getattr(self._pending, name)[:0] = getattr(batch, name)
+            return
+        self.errors.pop("store", None)
+        for event in batch.events:
+            self._published.append(event)
+            self.emit(event)
+        self.executor.committed(batch.actions, now)
+
+    def _drain(self, now: Seconds) -> bool:
+        """Handle every call that ended; True where there was one."""
+        any_ended = False
+        failed_commit = False
+        for lane, tag, result in self.parts.worker.finished():
+            if lane == STORE_LANE:
+                self._committed(result, now)
+                failed_commit = isinstance(result, BaseException)
+            elif lane == LANE:
+                self.executor.finished(tag, result, now)
+            elif isinstance(result, Observation):
+                self.observe(result, now)
+            else:
+                self.errors[tag] = f"{type(result).__name__}: {result}"
+            any_ended = True
+        return any_ended and not failed_commit
+
+    def _say(
+        self, kind: str, now: Seconds, incident: str, component: str = "", data: Mapping[str, object] | None = None
+    ) -> None:
+        self._event_seq += 1
+        self._pending.events.append(
+            Event(self._event_seq, now, self.parts.origin, kind, incident, component, data or {})
+        )
+
+    def _say_incident(self, change: Change, now: Seconds) -> None:
+        incident = change.incident
+        self._pending.incidents.append(incident)
+        if incident.state is IncidentState.CLOSED:
+            self.planner.forget(incident.id)
+        data = {
+            "code": incident.cause.code,
+            "component": str(incident.cause.component),
+            "detail": incident.cause.detail,
+            "causes": [
+                {"code": c.code, "component": str(c.component), "confidence": c.confidence}
+                for c in incident.diagnosis.causes
+            ],
+            "symptoms": [f"{s.code} on {s.component}" for s in incident.cause.explains[:20]],
+            "since_age_s": round(now - incident.since, 3),
+            "note": incident.note,
+        }
+        self._say(change.type, now, incident.id, str(incident.cause.component), data)
+
+    # -- outside access -----------------------------------------------------------------------------------------
+
+    def expect(self, window: Window) -> None:
+        """Trouble of a component is expected: maintenance, or a planned reboot."""
+        self.knowledge.windows.append(window)
+
+    def _restore(self) -> None:
+        self.knowledge.restore(self.parts.store.open_incidents(), self.parts.store.statistics())
+        self.executor.restore(self.parts.store.open_actions())
+
+    def run(
+        self, stop: threading.Event, wake: threading.Event, pass_s: Seconds, see: Callable[[Iteration], None]
+    ) -> None:
+        """Passes at their own pace until `stop`; `wake` (a kernel event) starts one early."""
+        while not stop.is_set():
+            began = self.parts.clock.now()
+            see(self.run_once())
+            wake.wait(max(0.0, pass_s - (self.parts.clock.now() - began)))
+            wake.clear()
+
+
+def _action_data(record: ActionRecord) -> dict[str, object]:
+    return {
+        "id": record.id,
+        "kind": record.action.kind,
+        "target": str(record.action.target),
+        "state": record.state.value,
+        "node": record.origin,
+        "attempt": record.attempt,
+        "parameters": dict(record.action.parameters),
+        "lease": record.lease,
+        "detail": record.detail,
+    }
+
+
+def _plan_data(plan: Plan) -> dict[str, object]:
+    return {
+        "id": plan.id,
+        "chosen": [a.kind for a in plan.chosen],
+        "candidates": [
+            {
+                "kind": c.action.kind,
+                "target": str(c.action.target),
+                "score": c.score,
+                "refused_by": c.refused_by,
+                "reason": c.reason,
+            }
+            for c in plan.candidates
+        ],
+    }

@@ -1,0 +1,125 @@
+"""Plans: what could help against an incident, ranked by measured success and declared risk, passed through guards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from x0tta6bl4.catalog import Catalog, Proposal, Scope, View
+from x0tta6bl4.mape_k.guards import RULES, Rule, Situation, refusal
+from x0tta6bl4.model import Candidate, Incident, Plan, Seconds
+from x0tta6bl4.ports import Ranker
+
+CONTEXT_VERSION = 1
+RETRY_S = 1.0  # how long a plan that was refused rests before it is judged again
+ATTEMPTS_MAX = 4
+
+
+class SuccessRanker:
+    """Ranks by the posterior mean of success (Beta(1, 1) prior) minus half the declared risk.
+
+    >>> from x0tta6bl4.model import Action, Component
+    >>> safe, bold = (Candidate(Action(k, Component("node", "a")), 0.0, r, 0.5, 0) for k, r in (("s", .1), ("b", .6)))
+    >>> [c.action.kind for c in SuccessRanker().rank([bold, safe], {})]
+    ['s', 'b']
+    """
+
+    def rank(self, candidates: Sequence[Candidate], context: Mapping[str, float | str]) -> Sequence[Candidate]:
+        """Best first; equal scores keep the catalogue's order."""
+        return sorted(candidates, key=lambda c: c.score, reverse=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A plan, and the proposal behind its choice (None where every candidate was refused)."""
+
+    plan: Plan
+    proposal: Proposal | None
+
+
+class Planner:
+    """Proposes for incidents of its scope."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        *,
+        scope: Scope,
+        new_id: Callable[[], str],
+        ranker: Ranker | None = None,
+        rules: Sequence[Rule] = RULES,
+    ) -> None:
+        self.catalog, self.scope, self.new_id = catalog, scope, new_id
+        self.ranker = ranker or SuccessRanker()
+        self.rules = rules
+        self._said: dict[str, tuple[str, ...]] = {}
+        self._rest: dict[str, Seconds] = {}
+
+    def plan(
+        self,
+        incident: Incident,
+        view: View,
+        situation: Situation,
+        statistics: Mapping[tuple[str, str], tuple[int, int]],
+    ) -> Decision | None:
+        """A plan where there is something new to say; None while there is not."""
+        cause = incident.cause
+        rule = self.catalog.cause.get((cause.code, cause.component.kind))
+        remedy = self.catalog.remedies.get(cause.code)
+        if rule is None or remedy is None or (rule.scope is Scope.MESH and self.scope is Scope.NODE):
+            return None
+        if situation.now < self._rest.get(incident.id, 0.0):
+            return None
+        proposals = remedy(cause, view)
+        if not proposals:
+            return None
+        candidates, by_candidate = [], {}
+        for proposal in proposals:
+            candidate = self._candidate(cause.code, proposal, situation, statistics)
+            candidates.append(candidate)
+            by_candidate[id(candidate)] = proposal
+        context: dict[str, float | str] = {"cause": cause.code, "confidence": cause.confidence}
+        ranked = tuple(self.ranker.rank(candidates, context))
+        chosen = next((c for c in ranked if not c.refused_by), None)
+        said = tuple(f"{c.action.kind}:{c.refused_by.split(':')[0]}" for c in ranked)
+        if chosen is None:
+            self._rest[incident.id] = situation.now + RETRY_S
+            if self._said.get(incident.id) == said:
+                return None
+        self._said[incident.id] = said
+        plan = Plan(
+            id=self.new_id(),
+            incident=incident.id,
+            at=situation.now,
+            candidates=ranked,
+            chosen=() if chosen is None else (chosen.action,),
+            probability=1.0,
+            context=context,
+            context_version=CONTEXT_VERSION,
+        )
+        return Decision(plan, None if chosen is None else by_candidate[id(chosen)])
+
+    def forget(self, incident_id: str) -> None:
+        """The incident closed."""
+        self._said.pop(incident_id, None)
+        self._rest.pop(incident_id, None)
+
+    def _candidate(
+        self,
+        cause: str,
+        proposal: Proposal,
+        situation: Situation,
+        statistics: Mapping[tuple[str, str], tuple[int, int]],
+    ) -> Candidate:
+        kind = self.catalog.action[proposal.action.kind]
+        trials, successes = statistics.get((cause, kind.kind), (0, 0))
+        rate = (successes + 1) / (trials + 2)
+        return Candidate(
+            action=proposal.action,
+            score=round(rate - kind.risk / 2, 6),
+            risk=kind.risk,
+            success_rate=rate,
+            trials=trials,
+            refused_by=refusal(proposal, kind, situation, self.rules),
+            reason=proposal.reason,
+        )

@@ -1,0 +1,182 @@
+"""The real Kernel: one node's batman-adv, read and changed over netlink."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from x0tta6bl4.errors import ConfigError, Permanent, Temporary
+from x0tta6bl4.network import traffic
+from x0tta6bl4.network.batman import Batadv, HardInterface
+from x0tta6bl4.network.kernel import Interface, Mesh, Neighbour, Originator
+from x0tta6bl4.network.links import Link, Links
+
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+SYSTEMCTL_S: Final = 30.0
+
+
+class LinuxKernel:
+    """One node of the mesh `mesh_if`, in the network namespace `netns` (None: this one).
+
+    declared: names of the hard interfaces the operator declared; they are listed even when not attached.
+    boot_id: stands in for the machine's where several nodes share one (the lab). Opens its sockets at once: raises
+    NotSupported where the kernel has no batman-adv.
+    """
+
+    def __init__(
+        self, mesh_if: str, declared: Iterable[str], *, netns: str | None = None, boot_id: str | None = None
+    ) -> None:
+        self.mesh_if = mesh_if
+        self._declared = tuple(declared)
+        self._boot_id = boot_id
+        self._links = Links(netns)
+        self._batadv = Batadv(netns)
+        self._links.listen()
+        self._batadv.listen()
+        self._blocked: dict[int, frozenset[str]] = {}  # by interface index; only we put filters there
+        self._names: dict[int, str] = {}
+
+    def close(self) -> None:
+        """Release its sockets."""
+        self._links.close()
+        self._batadv.close()
+
+    def boot_id(self) -> str:
+        """Changes with every boot."""
+        return self._boot_id or BOOT_ID.read_text(encoding="ascii").strip()
+
+    def _mesh_link(self) -> Link:
+        return self._links.get(self.mesh_if)
+
+    def _link(self, interface: str) -> Link:
+        if interface not in self._declared:
+            raise ConfigError("interface", interface, ", ".join(self._declared))
+        return self._links.get(interface)
+
+    def mesh(self) -> Mesh:
+        """Options of the mesh interface."""
+        link = self._mesh_link()
+        found = self._batadv.mesh(link.index)
+        return Mesh(
+            name=found.name,
+            algorithm=found.algorithm,
+            originator=found.originator,
+            orig_interval_ms=found.orig_interval_ms,
+            hop_penalty=found.hop_penalty,
+            gw_mode=found.gw_mode,
+            bridge_loop_avoidance=found.bridge_loop_avoidance,
+            bridged=link.slave_kind == "bridge",
+            address=found.address,
+        )
+
+    def interfaces(self) -> list[Interface]:
+        """Attached interfaces, and declared ones that are not attached (a declared one that is gone is left out)."""
+        links = {link.index: link for link in self._links.all()}
+        mesh = next((link for link in links.values() if link.name == self.mesh_if), None)
+        hard: dict[int, HardInterface] = {}
+        originator = ""
+        if mesh is not None:
+            hard = {one.index: one for one in self._batadv.hardifs(mesh.index)}
+            originator = self._batadv.mesh(mesh.index).originator
+        self._names = {link.index: link.name for link in links.values()}
+        wanted = [link for link in links.values() if link.index in hard or link.name in self._declared]
+        return [self._interface(link, hard.get(link.index), originator) for link in wanted]
+
+    def _interface(self, link: Link, hard: HardInterface | None, originator: str) -> Interface:
+        if link.index not in self._blocked:
+            self._blocked[link.index] = frozenset(traffic.blocks(self._links, link.index))
+        return Interface(
+            name=link.name,
+            index=link.index,
+            mac=link.mac,
+            up=link.up and link.carrier,
+            mtu=link.mtu,
+            attached=hard is not None,
+            active=hard is not None and hard.active,
+            primary=hard is not None and link.mac == originator,
+            dummy=link.kind == "dummy",
+            hop_penalty=hard.hop_penalty if hard else None,
+            throughput_override_kbit=hard.throughput_override_kbit if hard else None,
+            blocked=self._blocked[link.index],
+        )
+
+    def _interface_names(self) -> dict[int, str]:
+        if not self._names:
+            self._names = {link.index: link.name for link in self._links.all()}
+        return self._names
+
+    def neighbours(self) -> list[Neighbour]:
+        """The neighbour table."""
+        return self._batadv.neighbours(self._mesh_link().index, self._interface_names())
+
+    def originators(self) -> list[Originator]:
+        """The originator table, alternatives included (slow on a large mesh)."""
+        return self._batadv.originators(self._mesh_link().index, self._interface_names())
+
+    def changed(self) -> bool:
+        """Did the kernel announce a change since the last question? An overrun counts as one. Never blocks."""
+        try:
+            links, options = self._links.events(), self._batadv.events()
+        except Temporary:
+            return True
+        if links:
+            self._names = {}
+        return bool(links or options)
+
+    def attach(self, interface: str) -> None:
+        """Make it a hard interface of the mesh."""
+        link, mesh = self._link(interface), self._mesh_link()
+        if link.master == mesh.index:
+            return
+        if link.master:
+            raise Permanent(f"interface {interface}: is a port of another interface")
+        self._links.set_master(link.index, mesh.index)
+
+    def detach(self, interface: str) -> None:
+        """Take it out of the mesh; it stays up and can carry probes."""
+        link = self._link(interface)
+        if link.master == self._mesh_link().index:
+            self._links.set_master(link.index, 0)
+
+    def set_up(self, interface: str, up: bool) -> None:
+        """Administrative state."""
+        link = self._link(interface)
+        if link.up != up:
+            self._links.set_up(link.index, up)
+
+    def set_mtu(self, interface: str, mtu: int) -> None:
+        """Hard-interface MTU in bytes."""
+        link = self._link(interface)
+        if link.mtu != mtu:
+            self._links.set_mtu(link.index, mtu)
+
+    def set_hardif(self, interface: str, option: str, value: int) -> None:
+        """`hop_penalty` (0..255) or `throughput_override_kbit` (steps of 100, 0 = measure)."""
+        self._batadv.set_hardif(self._mesh_link().index, self._link(interface).index, option, value)
+
+    def set_mesh(self, option: str, value: int | str) -> None:
+        """`orig_interval_ms`, `hop_penalty`, `gw_mode`, `bridge_loop_avoidance`."""
+        self._batadv.set_mesh(self._mesh_link().index, option, value)
+
+    def block(self, interface: str, mac: str, on: bool) -> None:
+        """Drop (or again accept) the mesh packets of one neighbour on one interface; other traffic passes."""
+        index = self._link(interface).index
+        if on:
+            traffic.block(self._links, index, mac)
+        else:
+            traffic.unblock(self._links, index, mac)
+        self._blocked[index] = frozenset(traffic.blocks(self._links, index))
+
+    def restart_service(self, name: str) -> None:
+        """Restart a system service of this node; raises Permanent with what systemctl said."""
+        command = ["systemctl", "restart", "--", f"{name}.service"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=SYSTEMCTL_S, check=False)  # noqa: S603 -- a fixed command, the name is one argument
+        except FileNotFoundError as error:
+            raise Permanent(f"service {name}: no systemctl here") from error
+        except subprocess.TimeoutExpired as error:
+            raise Temporary(f"service {name}: no end within {SYSTEMCTL_S:.0f} s") from error
+        if done.returncode:
+            raise Permanent(f"service {name}: {done.stderr.strip()}")

@@ -1,0 +1,293 @@
+"""The agent's measuring: hellos to every neighbour, echoes where one is silent, proofs through the mesh.
+
+`Hellos` is the sensor of links (it also passes on what neighbours say of their own interfaces); `MeshProber` proves
+the data plane: request and answer of the agents' own UDP over the mesh, small and full-size in turn.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from x0tta6bl4.errors import ProtocolError
+from x0tta6bl4.model import Component, Edge, Layout, Observation, Relation, Seconds
+from x0tta6bl4.network import hello, names
+from x0tta6bl4.network.hello import Peer
+from x0tta6bl4.network.wire import Datagram, Wire
+from x0tta6bl4.ports import Proof
+
+ECHO_AFTER_S: Final = 0.15  # a silence that is worth an echo
+ALARM_MS: Final = 350.0
+DISCOVER_EVERY_S: Final = 1.0
+LINK_METRICS: Final = ("silence_ms", "hello_silence_ms", "large_silence_ms", "loss_ratio", "rtt_ms")
+NEWS_METRICS: Final = ("up", "attached", "mtu_short_bytes")
+
+
+class Hellos:
+    """Sends and hears hellos of one node; a `Sensor` that answers at once."""
+
+    name = "hello"
+
+    def __init__(
+        self,
+        node: str,
+        wire: Wire,
+        *,
+        interval_s: Seconds = 0.05,
+        large_interval_s: Seconds = 0.5,
+    ) -> None:
+        self.node, self.wire = node, wire
+        self.interval_s, self.large_every = interval_s, max(1, round(large_interval_s / interval_s))
+        self.peers: dict[tuple[str, str], Peer] = {}  # (own interface, address)
+        self.interfaces: tuple[str, ...] = ()
+        self.leaving = False
+        self.hurry = 0  # what this node asks of the mesh by itself
+        self.news: Mapping[str, Mapping[str, float]] = {}
+        self._news = b""
+        self._ticks = 0
+        self._discover_at = float("-inf")
+        self._layout: Layout | None = None
+        self._news_layout: Layout | None = None
+        self._silent: frozenset[tuple[str, str]] = frozenset()
+
+    # -- hearing ------------------------------------------------------------------------------------------------
+
+    def hear(self, datagram: Datagram) -> None:
+        """Take in one datagram that came beside the mesh; malformed ones raise ProtocolError."""
+        key = (datagram.interface, datagram.source)
+        if datagram.echo:
+            if key in self.peers:
+                self.peers[key].hear_echo(datagram.at)
+            return
+        heard = hello.decode(datagram.payload)
+        if heard.node == self.node:
+            return
+        peer = self.peers.get(key)
+        if peer is None or (peer.node, peer.interface) != (heard.node, heard.interface):
+            peer = self.peers[key] = Peer(
+                heard.node, heard.interface, datagram.source, self.interval_s, datagram.at, datagram.at
+            )
+            self._layout = None
+        if heard.seq:  # 0 is a discovery by multicast
+            peer.hear(heard, datagram.at)
+        else:
+            peer.last_at = max(peer.last_at, datagram.at)
+
+    def excuse(self, lag_s: Seconds) -> None:
+        """This process was late."""
+        for peer in self.peers.values():
+            peer.excuse(lag_s)
+
+    # -- sending ------------------------------------------------------------------------------------------------
+
+    def send(self, now: Seconds) -> None:
+        """One round: a hello to every neighbour, an echo to those that are silent, discovery now and then."""
+        self._ticks += 1
+        for n, ((interface, address), peer) in enumerate(self.peers.items()):
+            large = (self._ticks + n * 3) % self.large_every == 0
+            said = peer.reply(
+                self.node, interface, now, large=large, leaving=self.leaving, hurry=self.asked(now), news=self._news
+            )
+            self.wire.send_link(interface, address, hello.encode(said))
+            quiet = now - peer.last_at
+            if quiet > ECHO_AFTER_S and (quiet < 2.0 or self._ticks % 4 == 0):
+                self.wire.echo(interface, address, b"x0")
+        if now - self._discover_at >= DISCOVER_EVERY_S:
+            self._discover_at = now
+            for interface in self.interfaces:
+                first = hello.Hello(self.node, interface, 0, int(now * 1e6), leaving=self.leaving)
+                self.wire.send_link(interface, None, hello.encode(first))
+
+    def asked(self, now: Seconds) -> int:
+        """Over how many further hops the mesh is asked to converge fast: by this node, or passed on by a neighbour."""
+        heard = (p.hurry - 1 for p in self.peers.values() if p.hello_silence_ms(now) < ALARM_MS)
+        return max(self.hurry, 0, *heard)
+
+    def hurried(self, now: Seconds) -> bool:
+        """Does anybody within reach ask for it?"""
+        return self.hurry > 0 or any(p.hurry > 0 for p in self.peers.values() if p.hello_silence_ms(now) < ALARM_MS)
+
+    def tell(self, news: Mapping[str, Mapping[str, float]]) -> None:
+        """What neighbours shall pass on about own interfaces: {interface: {metric: value}}; {} is nothing."""
+        if news != self.news:
+            self.news = news
+            self._news = json.dumps(news, separators=(",", ":")).encode() if news else b""
+
+    # -- judging ------------------------------------------------------------------------------------------------
+
+    def alarmed(self, now: Seconds) -> bool:
+        """Did a neighbour fall silent, or come back, since the last question?"""
+        silent = frozenset(key for key, peer in self.peers.items() if peer.hello_silence_ms(now) >= ALARM_MS)
+        changed, self._silent = silent != self._silent, silent
+        return changed
+
+    def read(self, now: Seconds) -> Observation:
+        """Readings of every link to and from this node."""
+        if self._layout is None:
+            self._layout = self._make_layout()
+        values = np.full((len(self._layout.components), len(LINK_METRICS)), np.nan, np.float32)
+        ages = np.zeros_like(values)
+        for i, peer in enumerate(self.peers.values()):
+            rtt, loss = peer.rtt_ms(now), peer.loss_in(now)
+            values[2 * i] = (
+                peer.silence_ms(now),
+                peer.hello_silence_ms(now),
+                peer.large_silence_ms(now),
+                np.nan if loss is None else loss,
+                np.nan if rtt is None else rtt,
+            )
+            if peer.silence_out_ms is not None:  # as the far end told; it knows nothing of its own agent's silence
+                values[2 * i + 1] = (
+                    peer.silence_out_ms,
+                    np.nan,
+                    np.nan if peer.large_silence_out_ms is None else peer.large_silence_out_ms,
+                    np.nan if peer.loss_out is None else peer.loss_out,
+                    np.nan if rtt is None else rtt,
+                )
+                ages[2 * i + 1, :4] = now - peer.told_at
+            if peer.last_echo_at > now - 1.0:  # an echo went both ways
+                values[2 * i + 1, 0] = peer.silence_ms(now)
+                ages[2 * i + 1, 0] = 0.0
+        return Observation(self.name, now, self._layout, values, ages)
+
+    def heard_news(self, now: Seconds) -> Observation | None:
+        """What neighbours say of their own interfaces; None while they say nothing."""
+        rows = [
+            (names.interface(peer.node, own), metrics)
+            for peer in self.peers.values()
+            if peer.news and peer.hello_silence_ms(now) < ALARM_MS
+            for own, metrics in _parse(peer.news)
+        ]
+        if not rows:
+            return None
+        components = tuple(component for component, _ in rows)
+        if self._news_layout is None or self._news_layout.components != components:
+            owners = tuple(Edge(c, Relation.PART_OF, names.node(names.owner(c))) for c in components)
+            self._news_layout = Layout(components, NEWS_METRICS, owners)
+        values = np.array([[m.get(k, np.nan) for k in NEWS_METRICS] for _, m in rows], np.float32)
+        return Observation("news", now, self._news_layout, values, 0.05)
+
+    def _make_layout(self) -> Layout:
+        components: list[Component] = []
+        edges: list[Edge] = []
+        for (own, _), peer in self.peers.items():
+            for ends in ((peer.node, peer.interface, self.node, own), (self.node, own, peer.node, peer.interface)):
+                components.append(names.link(*ends))
+                edges.extend(names.link_edges(*ends))
+        return Layout(tuple(components), LINK_METRICS, tuple(edges))
+
+
+def _parse(news: bytes) -> list[tuple[str, dict[str, float]]]:
+    """[(interface, {metric: value})]; what is not such a document is nothing."""
+    try:
+        document = json.loads(news)
+    except ValueError:
+        return []
+    if not isinstance(document, dict):
+        return []
+    return [
+        (str(interface), {k: float(v) for k, v in metrics.items() if k in NEWS_METRICS and isinstance(v, int | float)})
+        for interface, metrics in document.items()
+        if isinstance(metrics, dict)
+    ]
+
+
+PROBE: Final = struct.Struct("!2sBIH")
+REQUEST, ANSWER = b"x?", b"x!"
+PROBE_EVERY_S: Final = 0.1
+JUDGED_S: Final = 1.0  # the verdict looks at the probes of the last second
+LATE_S: Final = 0.15
+PROBE_LARGE_BYTES: Final = 1300
+PROBE_SMALL_BYTES: Final = 64
+WELL_RATIO: Final = 0.9
+
+
+class MeshProber:
+    """`ports.Prober` over UDP through the mesh: 10 probes a second for each target, every second one full-size."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self._watched: dict[str, tuple[str, ...]] = {}
+        self._sent: dict[str, deque[tuple[Seconds, int]]] = {}
+        self._answered: dict[int, Seconds] = {}
+        self._id = 0
+        self._next = float("-inf")
+
+    def watch(self, key: str, targets: Sequence[Component], now: Seconds) -> None:
+        """Probe towards `targets` until `forget(key)`."""
+        if key not in self._watched:
+            self._watched[key] = tuple(t.name for t in targets)
+            self._next = min(self._next, now)
+
+    def forget(self, key: str) -> None:
+        """Stop."""
+        self._watched.pop(key, None)
+
+    def tick(self, now: Seconds) -> None:
+        """Send what is due."""
+        targets = {name for wanted in self._watched.values() for name in wanted}
+        if not targets:
+            self._sent.clear()
+            self._answered.clear()
+            return
+        if now < self._next:
+            return
+        self._next = now + PROBE_EVERY_S - 1e-6
+        for name in sorted(targets):
+            self._id = (self._id + 1) & 0xFFFFFFFF
+            size = PROBE_LARGE_BYTES if self._id % 2 else PROBE_SMALL_BYTES
+            sent = self._sent.setdefault(name, deque(maxlen=100))
+            sent.append((now, self._id))
+            self.wire.send_mesh(name, PROBE.pack(REQUEST, 1, self._id, size).ljust(size, b"\0"))
+
+    def hear(self, datagram: Datagram) -> bool:
+        """Take in a datagram that came through the mesh; answers requests; False where it is not a probe."""
+        try:
+            magic, _, number, size = PROBE.unpack_from(datagram.payload)
+        except struct.error:
+            return False
+        if magic == REQUEST:
+            self.wire.send_mesh(
+                datagram.source, PROBE.pack(ANSWER, 1, number, size).ljust(len(datagram.payload), b"\0")
+            )
+        elif magic == ANSWER:
+            self._answered.setdefault(number, datagram.at)
+        return magic in (REQUEST, ANSWER)
+
+    def verdict(self, key: str, since: Seconds, now: Seconds) -> Proof:
+        """Well: of the last second's probes to every target, sent after `since`, 90 % came back within 150 ms."""
+        targets = self._watched.get(key, ())
+        worst, samples, detail = 1.0, 0, ""
+        for name in targets:
+            judged = [
+                (at, number)
+                for at, number in self._sent.get(name, ())
+                if max(since, now - LATE_S - JUDGED_S) < at <= now - LATE_S
+            ]
+            if len(judged) < JUDGED_S / PROBE_EVERY_S * 0.8:
+                return Proof(None, len(judged), f"{len(judged)} probes to {name} so far")
+            good = sum(self._answered.get(number, np.inf) - at <= LATE_S for at, number in judged)
+            samples += len(judged)
+            if good / len(judged) <= worst:
+                worst, detail = good / len(judged), f"{good} of {len(judged)} probes to {name} answered"
+        return Proof(worst >= WELL_RATIO if targets else None, samples, detail)
+
+
+def split(datagrams: Iterable[Datagram], hellos: Hellos, prober: MeshProber) -> tuple[list[Datagram], int]:
+    """Give datagrams to whom they belong; returns the rest and how many were malformed."""
+    rest: list[Datagram] = []
+    malformed = 0
+    for datagram in datagrams:
+        try:
+            if datagram.interface:
+                hellos.hear(datagram)
+            elif not prober.hear(datagram):
+                rest.append(datagram)
+        except ProtocolError:
+            malformed += 1
+    return rest, malformed

@@ -1,0 +1,188 @@
+"""What helps against which cause, on one node's own interfaces.
+
+A mitigation must not cost other neighbours: where an interface is a radio shared by several, only the one neighbour
+is ignored. What penalises an interface changes this node's own choice of route only, so each end acts for itself.
+Measured background: docs/adr/0003-remedies.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from x0tta6bl4.catalog import Proposal, View
+from x0tta6bl4.model import Action, Cause, Component
+from x0tta6bl4.network import names
+
+PENALTY: Final = 230  # BATMAN_IV: leaves TQ 25 of 255, low but not zero: zeros are left out of its average
+OVERRIDE_KBIT: Final = 1000  # BATMAN_V: far below any real link, still a way if it is the only one
+WITNESSES_MAX: Final = 3
+FAST_INTERVAL_MS: Final = 200
+FAST_NODES_MAX: Final = 100  # up to here 5 originator messages a second and node stay under 1 % of 10 Mbit/s
+
+
+def carries(link: Component, view: View) -> bool:
+    """Does this link (or a neighbour's offer) carry mesh traffic, as far as is known?"""
+    if link.kind == "route":
+        return view.value(link, "tq") is not None
+    if view.value(link, "silence_ms") is None and view.value(link, "last_seen_ms") is None:
+        return False  # nobody measures it any more
+    return not any(
+        view.value(interface, "attached") == 0.0 or view.value(interface, "up") == 0.0
+        for interface in view.related(link, ("part_of",))
+        if interface.kind == "interface"
+    )
+
+
+class Remedies:
+    """Proposals for one node's own interfaces."""
+
+    def __init__(self, own: str) -> None:
+        self.own = own
+        self.node = names.node(own)
+
+    def by_cause(self) -> Mapping[str, Callable[[Cause, View], Sequence[Proposal]]]:
+        """Cause code -> what may help."""
+        return {
+            "interface-down": self.interface_down,
+            "interface-mtu-low": self.mtu_low,
+            "link-down": self.link_down,
+            "link-lossy": self.link_bad,
+            "link-slow": self.link_bad,
+            "link-clipped": self.link_bad,
+            "mesh-converging": self.converge,
+        }
+
+    def interface_down(self, cause: Cause, view: View) -> Sequence[Proposal]:
+        """A dead primary interface cuts the node off until it is detached; batman-adv leaves others by itself."""
+        dead = cause.component
+        if names.owner(dead) != self.own or view.value(dead, "primary") != 1.0 or view.value(dead, "attached") != 1.0:
+            return ()
+        others = [i for i in view.components("interface") if i != dead and _usable(i, self.own, view)]
+        if not others:
+            return ()
+        action = Action("detach-interface", dead)
+        return (
+            Proposal(action, self._witnesses(view, None), (dead, *_links_in(dead, view)), "a dead primary interface"),
+        )
+
+    def mtu_low(self, cause: Cause, view: View) -> Sequence[Proposal]:
+        """Restore the declared MTU."""
+        if names.owner(cause.component) != self.own:
+            return ()
+        mtu, short = view.value(cause.component, "mtu_bytes"), view.value(cause.component, "mtu_short_bytes")
+        if mtu is None or short is None or short <= 0:
+            return ()
+        action = Action("restore-mtu", cause.component, {"mtu_bytes": int(mtu + short)})
+        return (Proposal(action, (), (cause.component,), f"MTU is {mtu:.0f}, declared {mtu + short:.0f}"),)
+
+    def link_down(self, cause: Cause, view: View) -> Sequence[Proposal]:
+        """Leave a dead link at once instead of after five originator intervals."""
+        if cause.component.kind == "link":
+            return self.link_bad(cause, view)
+        end = self._own_end(cause.component)
+        if end is None:
+            return ()
+        interface, far = end
+        if view.value(interface, "up") != 1.0 or view.value(interface, "attached") != 1.0 or _radio(interface, view):
+            return ()
+        witnesses = self._witnesses(view, far)
+        if not witnesses:
+            return ()
+        avoids = tuple(view.related(cause.component, ("~part_of",)))
+        watch = avoids
+        reason = f"nothing comes from {far.name} over {interface.name}"
+        if view.value(interface, "primary") == 1.0:
+            return (Proposal(Action("bounce-interface", interface), witnesses, watch, reason, avoids),)
+        return (Proposal(Action("detach-interface", interface), witnesses, watch, reason, avoids),)
+
+    def link_bad(self, cause: Cause, view: View) -> Sequence[Proposal]:
+        """Make this node choose another way than its own interface on a bad link, while it stays usable."""
+        end = self._own_end(cause.component)
+        if end is None:
+            return ()
+        interface, far = end
+        if view.value(interface, "attached") != 1.0:
+            return ()
+        witnesses = self._witnesses(view, far)
+        if not witnesses:
+            return ()
+        links = (
+            tuple(view.related(cause.component, ("~part_of",)))
+            if cause.component.kind == "adjacency"
+            else (cause.component,)
+        )
+        reason = f"{cause.code} towards {far.name}"
+        proposals = []
+        if _radio(interface, view):
+            incoming = [k for k in _links_in(interface, view) if names.owner(k) == far.name]
+            proposals += [Proposal(Action("block-neighbour", k), witnesses, links, reason, links) for k in incoming]
+            return proposals
+        if view.value(self.node, "algorithm_v") == 1.0:
+            action = Action("set-throughput-override", interface, {"throughput_override_kbit": OVERRIDE_KBIT})
+        else:
+            action = Action("set-hop-penalty", interface, {"hop_penalty": PENALTY})
+        proposals.append(Proposal(action, witnesses, links, reason, links))
+        if cause.component.kind == "adjacency" and view.value(interface, "primary") != 1.0:
+            proposals.append(Proposal(Action("detach-interface", interface), witnesses, links, reason, links))
+        return proposals
+
+    def converge(self, cause: Cause, view: View) -> Sequence[Proposal]:
+        """batman-adv follows a vanished path for five originator intervals: make them short for a while."""
+        interval = view.value(self.node, "orig_interval_ms")
+        routes = view.fact(self.node, "routes")
+        nodes = len(routes) if isinstance(routes, dict) else 0
+        if interval is None or interval <= FAST_INTERVAL_MS or nodes > FAST_NODES_MAX:
+            return ()
+        action = Action("set-orig-interval", self.node, {"orig_interval_ms": FAST_INTERVAL_MS})
+        return (Proposal(action, (), (self.node,), f"originator interval {interval:.0f} ms while ways change"),)
+
+    def _own_end(self, component: Component) -> tuple[Component, Component] | None:
+        """(own interface, far node): for a directed link only where it starts here."""
+        near, far = names.ends(component)
+        if near[0] == self.own:
+            return names.interface(*near), names.node(far[0])
+        if far[0] == self.own and component.kind == "adjacency":
+            return names.interface(*far), names.node(near[0])
+        return None
+
+    def _witnesses(self, view: View, far: Component | None) -> tuple[Component, ...]:
+        """Nodes that prove the data plane: those routed over `far` that another neighbour offers too, `far` last."""
+        routes = view.fact(self.node, "routes")
+        table: Mapping[str, str] = routes if isinstance(routes, dict) else {}
+        offered = {
+            names_to
+            for offer in view.components("route")
+            if view.value(offer, "tq") is not None
+            and (parts := offer.name.split(">"))
+            and (far is None or parts[0] != far.name)
+            for names_to in (parts[1],)
+        }
+        over = sorted(to for to, via in table.items() if (far is None or via == far.name) and to in offered)
+        if far is None:
+            over = sorted(table) or sorted(offered)
+        behind = [to for to in over if far is None or to != far.name]
+        return tuple(names.node(to) for to in (behind or over)[:WITNESSES_MAX])
+
+
+def _links_in(interface: Component, view: View) -> list[Component]:
+    return [
+        k for k in view.related(interface, ("~part_of",)) if k.kind == "link" and names.ends(k)[1] == _end(interface)
+    ]
+
+
+def _end(interface: Component) -> tuple[str, str]:
+    owner, _, name = interface.name.partition(":")
+    return owner, name
+
+
+def _radio(interface: Component, view: View) -> bool:
+    return view.value(interface, "radio") == 1.0
+
+
+def _usable(interface: Component, own: str, view: View) -> bool:
+    return (
+        names.owner(interface) == own
+        and view.value(interface, "up") == 1.0
+        and view.value(interface, "attached") == 1.0
+    )

@@ -1,0 +1,194 @@
+"""The commands as a person meets them: output, exit codes, and one line for every error."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+from hand_made import CannedLab
+from x0tta6bl4 import cli
+from x0tta6bl4.core.commands import config, lab
+from x0tta6bl4.core.commands.output import Exit
+from x0tta6bl4.core.commands.watch import serving
+from x0tta6bl4.core.settings import load
+from x0tta6bl4.core.state import State
+from x0tta6bl4.errors import ConfigError, Permanent
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(autouse=True)
+def own_settings(monkeypatch, tmp_path):
+    for name in os.environ:
+        if name.startswith("X0T_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("X0T_STORE__DIRECTORY", str(tmp_path / "state"))
+    monkeypatch.setenv("X0T_API__PORT", str(free_port()))
+
+
+@pytest.fixture
+def controller():
+    source = CannedLab()
+    state = State(log=False, source=source)
+    with serving(state, load()):
+        source.start(state)
+        yield source
+
+
+def output(capsys, *arguments, code=Exit.OK):
+    assert cli.run(arguments) == code
+    return capsys.readouterr().out
+
+
+def complaint(capsys, *arguments, code):
+    assert cli.run(arguments) == code
+    told = capsys.readouterr().err
+    assert "Traceback" not in told
+    return told
+
+
+def test_status_names_what_is_not_well(capsys, controller):
+    text = output(capsys, "status")
+    for words in ("degraded", "1 suspect", "n1 > n2 (v1-2)", "41 %", "link-lossy", "risk node/n3", "blind netlink"):
+        assert words in text
+    assert json.loads(output(capsys, "status", "--json"))["incidents_open"][0]["id"] == "i1"
+
+
+def test_incidents_and_explain(capsys, controller):
+    assert "set_hop_penalty" in output(capsys, "incidents", "--state", "open")
+    assert output(capsys, "incidents", "--state", "closed") == "no incidents\n"
+    assert json.loads(output(capsys, "incidents", "--json"))["incidents"][0]["action_state"] == "applied"
+    text = output(capsys, "explain", "i1")
+    for words in ("90 % sure", "0.50 s after", "both ends miss hellos", "hello-loss", "or: link-down", "cut-vertex"):
+        assert words in text
+    assert json.loads(output(capsys, "explain", "i1", "--json"))["timeline"][0]["type"] == "incident.opened"
+
+
+def test_unknown_incident_is_one_line(capsys, controller):
+    told = complaint(capsys, "explain", "no/such", code=Exit.FAILED)
+    assert told == "error: no incident 'no/such' is remembered (404)\n"
+
+
+def test_wrong_state_is_told_in_the_controllers_words(capsys, controller):
+    assert "query.state" in complaint(capsys, "incidents", "--state", "odd", code=Exit.FAILED)
+
+
+def test_inject_reaches_the_lab(capsys, controller):
+    text = output(capsys, "lab", "inject", "link-loss", "n2-n3", "--for", "5", "--set", "loss_ratio=0.4")
+    assert text == "f1: link-loss at n2-n3 for 5 s\n"
+    assert controller.injected == [("link-loss", "n2-n3", 5.0, {"loss_ratio": 0.4})]
+    assert "kind: got 'odd'" in complaint(capsys, "lab", "inject", "odd", "n1", code=Exit.FAILED)
+
+
+@pytest.mark.parametrize("text", ["x", "x=", "=1", "x=y"])
+def test_wrong_parameters_are_refused(text):
+    with pytest.raises(ConfigError, match="KEY=NUMBER"):
+        lab.parameters([text])
+
+
+def test_no_controller_is_exit_code_3(capsys, tmp_path):
+    assert "no token in" in complaint(capsys, "status", code=Exit.UNREACHABLE)
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "token").write_text("x" * 43)
+    (state / "token").chmod(0o600)
+    told = complaint(capsys, "status", code=Exit.UNREACHABLE)
+    assert told.startswith("error: no controller answers at 127.0.0.1:")
+    assert "x" * 43 not in told
+
+
+def test_a_taken_address_is_told_before_anything_starts(controller):
+    with pytest.raises(Permanent, match="--no-api"), serving(State(), load()):
+        pass
+
+
+def test_a_server_that_is_not_ours_is_told(capsys, monkeypatch, controller, tmp_path):
+    import http.server
+    import threading
+
+    class Other(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Other)
+    thread = threading.Thread(target=server.handle_request)
+    thread.start()
+    monkeypatch.setenv("X0T_API__PORT", str(server.server_port))
+    assert "not JSON" in complaint(capsys, "status", code=Exit.FAILED)
+    thread.join()
+    server.server_close()
+
+
+def test_config_check_and_show(capsys, tmp_path, monkeypatch):
+    monkeypatch.delenv("X0T_API__PORT")
+    assert output(capsys, "config", "check") == "ok: defaults (no settings file)\n"
+    (tmp_path / "x0tta6bl4.toml").write_text(
+        "[api]\nport = 8123\n[store]\nurl = 'postgresql://me:secret@db/x'\n[safety.autonomy]\nset_mtu = 'act'\n"
+        "[[mesh.inventory]]\nname = 'n1'\ninterfaces = [{name = 'v1-2', mac = '02:00:00:00:01:02'}]\n"
+    )
+    assert json.loads(output(capsys, "config", "check", "--json")) == {"ok": True, "file": "x0tta6bl4.toml"}
+    shown = output(capsys, "config", "show")
+    assert "secret" not in shown
+    assert "secret" not in output(capsys, "config", "show", "--json")
+    document = tomllib.loads(shown)
+    assert document["api"]["port"] == 8123
+    assert document["mesh"]["inventory"][0]["interfaces"][0]["mtu"] == 1560
+    (tmp_path / "again.toml").write_text(shown.replace(":***@", ":secret@"))
+    assert config.public(load(tmp_path / "again.toml")) == config.public(load())
+
+
+def test_wrong_config_is_exit_code_2(capsys, tmp_path):
+    (tmp_path / "x0tta6bl4.toml").write_text("[apo]\nport = 1\n")
+    told = complaint(capsys, "config", "check", code=Exit.USAGE)
+    assert told == "error: apo: got {'port': 1}, allowed: no such group; known: 'api'?\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["frob"], ["lab", "score"], ["lab", "score", "--json", "x", "--backend", "moon"], ["demo", "--speed", "0"]],
+)
+def test_wrong_arguments_are_exit_code_2(capsys, arguments):
+    assert complaint(capsys, *arguments, code=Exit.USAGE)
+
+
+def test_score_refuses_what_its_backend_cannot_do(capsys):
+    told = complaint(capsys, "lab", "score", "--json", "x.json", "--backend", "vm", "--jobs", "2", code=Exit.USAGE)
+    assert told.startswith("error: --jobs: got 2")
+    told = complaint(
+        capsys, "lab", "score", "--json", "x.json", "--backend", "vm", "--healthy-hours", "1", code=Exit.USAGE
+    )
+    assert told.startswith("error: --healthy-hours: got 1.0")
+    assert "scenario: got 'nope'" in complaint(capsys, "lab", "score", "nope", "--json", "x.json", code=Exit.USAGE)
+
+
+def test_scenarios_are_listed_with_their_truth(capsys):
+    text = output(capsys, "lab", "list")
+    assert "link-lossy adjacency/n2:v2-3<>n3:v3-2" in text
+    rows = json.loads(output(capsys, "lab", "list", "--json"))
+    assert {"name", "title", "faults"} <= set(rows[0])
+
+
+def test_totals_show_a_dash_for_what_was_not_run(capsys):
+    lab.print_total({"detected": 0.953, "ttd_s_p95_hard": None, "bad_s_on": 1.25, "runs": 3, "management": "inband"})
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.strip().splitlines()]
+    assert [(key, value.strip()) for key, value in lines] == [
+        ("detected", "95 %"),
+        ("ttd_s_p95_hard", "-"),
+        ("bad_s_on", "1.25 s"),
+        ("runs", "3"),
+        ("management", "inband"),
+    ]
+
+
+def test_version_and_module():
+    told = subprocess.run([sys.executable, "-m", "x0tta6bl4", "--version"], capture_output=True, text=True, check=True)
+    assert told.stdout.startswith("x0tta6bl4 3.")
