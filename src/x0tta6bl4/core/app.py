@@ -35,8 +35,8 @@ SourceFactory = Callable[[Settings], Source]
 
 def default_source(settings: Settings) -> Source:
     """This machine's mesh where there is one, else the simulated demo mesh."""
-    wiring = importlib.import_module("x0tta6bl4.core.wiring")  # late: the parts list pulls in the lab
-    return cast("Source", wiring.this_machine(settings) or wiring.demo(settings))
+    machine, demo = (importlib.import_module(f"x0tta6bl4.core.{name}") for name in ("machine", "demo"))  # late: heavy
+    return cast("Source", machine.this_machine(settings) or demo.demo(settings))
 
 
 class Application(FastAPI):

@@ -164,7 +164,7 @@ class Controller:
         """Say agents' actions with the incident they belong to; without one after a while."""
         waiting, self._waiting = self._waiting, []
         for since, node, action in waiting:
-            incident = self._incident_of(Component.parse(action.target))
+            incident = self._incident_of(Component.parse(action.target), action.cause)
             if incident:
                 self._held.setdefault(incident, {})[action.id] = (action.state, action.lease)
             if incident or now - since > UNATTACHED_S:
@@ -201,7 +201,7 @@ class Controller:
             if any(lease or not ActionState(state).final for state, lease in actions.values())
         )
 
-    def _incident_of(self, target: Component) -> str:
+    def _incident_of(self, target: Component, cause: str) -> str:
         """The open incident that an action on `target` belongs to, "" where there is none."""
         touched = {target, *self.loop.graph.walk(target, ((Relation.PART_OF, True),))}
         if target.kind == "link":
@@ -211,6 +211,8 @@ class Controller:
                 c in touched for _, c in self.loop.knowledge.covered(incident)
             ):
                 return incident.id
+        if cause.startswith("mesh-converging"):  # it serves whatever is being healed
+            return max((i.seq, i.id) for i in self.loop.knowledge.open.values())[1] if self.loop.knowledge.open else ""
         return ""
 
     def expect_reboot(self, seconds: Seconds) -> None:

@@ -49,7 +49,7 @@ def event(numbered: Numbered, now: float) -> dict[str, Any]:
 def incident_row(file: IncidentFile, now: float) -> dict[str, Any]:
     """One line of the list of incidents."""
     incident = file.incident
-    last = file.actions[-1] if file.actions else None
+    first = file.actions[0] if file.actions else None  # what the incident called for first
     return {
         "id": incident.id,
         "origin": incident.origin,
@@ -61,10 +61,10 @@ def incident_row(file: IncidentFile, now: float) -> dict[str, Any]:
         "age_s": round(max(0.0, now - incident.opened_at), 3),
         "detect_s": round(max(0.0, incident.opened_at - incident.since), 3),
         "open_s": round((now if incident.closed_at is None else incident.closed_at) - incident.opened_at, 3),
-        "action": last.action.kind if last else None,
-        "action_target": str(last.action.target) if last else None,
-        "action_state": last.state.value if last else None,
-        "proof": last.detail if last else None,
+        "action": first.action.kind if first else None,
+        "action_target": str(first.action.target) if first else None,
+        "action_state": first.state.value if first else None,
+        "proof": first.detail if first else None,
     }
 
 

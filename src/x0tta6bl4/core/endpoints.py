@@ -83,7 +83,7 @@ def _incident_routes(app: FastAPI, state: State) -> None:
         rows = [documents.incident_row(file, now) for file in state.readers.incidents()]
         return {"incidents": [row for row in rows if which in ("all", row["state"])][:limit]}
 
-    @app.get("/v1/incidents/{incident_id}")
+    @app.get("/v1/incidents/{incident_id:path}")
     def incident(incident_id: str) -> dict[str, Any]:
         """One incident with its evidence, plans, actions and timeline."""
         now = _snapshot(state).iteration.at

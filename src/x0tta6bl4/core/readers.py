@@ -12,7 +12,18 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from x0tta6bl4.core.view import MeshView
-from x0tta6bl4.model import ActionRecord, Event, Incident, IncidentState, Iteration, Plan, Risk
+from x0tta6bl4.model import (
+    Action,
+    ActionRecord,
+    ActionState,
+    Component,
+    Event,
+    Incident,
+    IncidentState,
+    Iteration,
+    Plan,
+    Risk,
+)
 
 EVENTS_MAX = 2048  # about an hour of a troubled mesh; a listener that falls further behind is dropped
 INCIDENTS_MAX = 512
@@ -48,6 +59,26 @@ class Snapshot:
     risks: tuple[Risk, ...] = ()
 
 
+def _action_of(event: Event) -> ActionRecord | None:
+    """An agent's action as its events tell of it; its parameters stay with the agent."""
+    data = event.data
+    state = str(data.get("state", ""))
+    if not event.type.startswith("action.") or "id" not in data or state not in set(ActionState):
+        return None
+    return ActionRecord(
+        id=str(data["id"]),
+        incident=event.incident,
+        attempt=1,
+        action=Action(str(data.get("kind", "")), Component.parse(str(data["target"]))),
+        state=ActionState(state),
+        at=event.at,
+        proposed_at=event.at,
+        lease=bool(data.get("lease", False)),
+        detail=str(data.get("detail", "")),
+        origin=str(data.get("node", event.origin)),
+    )
+
+
 class Readers:
     """Thread-safe holder of what was published last, and of bounded history."""
 
@@ -67,11 +98,11 @@ class Readers:
                 self._file(incident)
             for plan in iteration.plans:
                 self._add_plan(plan)
-            for action in iteration.actions:
-                self._add_action(action)
             for event in iteration.events:
                 self._number += 1
                 self._add_event(Numbered(self._number, event))
+            for action in iteration.actions:  # after the events: our own records know more
+                self._add_action(action)
             self._snapshot = Snapshot(iteration, view, passes, iteration.risks)
 
     def _file(self, incident: Incident) -> None:
@@ -91,11 +122,16 @@ class Readers:
     def _add_action(self, action: ActionRecord) -> None:
         known = self._files.get(action.incident)
         if known is not None:
-            others = tuple(a for a in known.actions if a.id != action.id)
-            self._files[action.incident] = replace(known, actions=(*others, action))
+            actions = {one.id: one for one in known.actions}
+            before = actions.get(action.id)
+            actions[action.id] = replace(action, proposed_at=before.proposed_at) if before is not None else action
+            self._files[action.incident] = replace(known, actions=tuple(actions.values()))
 
     def _add_event(self, numbered: Numbered) -> None:
         self._events.append(numbered)
+        told = _action_of(numbered.event)
+        if told is not None:
+            self._add_action(told)
         known = self._files.get(numbered.event.incident)
         if known is not None:
             self._files[numbered.event.incident] = replace(known, events=(*known.events, numbered)[-TIMELINE_MAX:])

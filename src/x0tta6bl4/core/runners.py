@@ -13,19 +13,21 @@ from x0tta6bl4.lab.record import RunRecord
 from x0tta6bl4.lab.scenarios import Scenario
 
 FACTORY = "x0tta6bl4.core.wiring:factory"
-"""Builds the participants; the guest imports it by this name."""
+"""Builds the participants for real time; the guest imports it by this name."""
+SIM_FACTORY = "x0tta6bl4.core.wiring:sim_factory"
+"""The same for virtual time."""
 
 
-def factory() -> Any:
-    """The product's participants (`lab.participants.Factory`)."""
-    module, _, attribute = FACTORY.partition(":")
+def factory(name: str = FACTORY) -> Any:
+    """The product's participants (`lab.participants.Factory`): `FACTORY` for real time, `SIM_FACTORY` for virtual."""
+    module, _, attribute = name.partition(":")
     return getattr(importlib.import_module(module), attribute)
 
 
 def sim(scenario: Scenario, seed: int, controller: bool, freeze_at: float | None) -> RunRecord:
     """One run in the simulator, in virtual time."""
     lab = importlib.import_module("x0tta6bl4.lab.sim")
-    made = factory() if controller else None
+    made = factory(SIM_FACTORY) if controller else None
     record: RunRecord = lab.run(scenario, seed=seed, factory=made, tuning=scenario.tuning, freeze_at=freeze_at)
     return record
 
@@ -33,7 +35,7 @@ def sim(scenario: Scenario, seed: int, controller: bool, freeze_at: float | None
 def sim_healthy(hours: float, seed: int) -> RunRecord:
     """Hours without a fault in the simulator, the controller on."""
     lab = importlib.import_module("x0tta6bl4.lab.sim")
-    record: RunRecord = lab.healthy(hours, seed, factory=factory())
+    record: RunRecord = lab.healthy(hours, seed, factory=factory(SIM_FACTORY))
     return record
 
 
@@ -55,6 +57,5 @@ def _real(backend: str, scenario: Scenario, seed: int, *, controller: bool) -> R
         seed=seed,
         factory_name=FACTORY if controller else None,
         factory=factory() if controller else None,
-        tuning=scenario.tuning,
     )
     return record

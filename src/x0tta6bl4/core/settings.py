@@ -213,6 +213,11 @@ class NodeSettings(Group):
 
     name: Name = Field(description="Its name in every report.")
     address: Mac | Literal[""] = Field(default="", description="MAC address of its mesh interface; empty if unknown.")
+    ip: str = Field(
+        default="",
+        pattern=r"^([0-9]{1,3}(\.[0-9]{1,3}){3})?$",
+        description="IPv4 address of its mesh interface, through which agents and the controller talk.",
+    )
     orig_interval_ms: int = Field(default=1000, ge=40, le=600_000, description="Originator interval in milliseconds.")
     algorithm: Literal["BATMAN_IV", "BATMAN_V"] = Field(default="BATMAN_IV", description="Routing algorithm.")
     interfaces: tuple[InterfaceSettings, ...] = Field(default=(), description="Its hard interfaces.")
@@ -233,7 +238,7 @@ class MeshSettings(Group):
     )
     inventory: tuple[NodeSettings, ...] = Field(
         default=(),
-        description="The expected nodes, so that one that never came is missed. Empty: the nodes that are heard.",
+        description="The expected nodes, so that one that never came is missed. `x0t run` needs it, `demo` does not.",
     )
 
     @field_validator("inventory")

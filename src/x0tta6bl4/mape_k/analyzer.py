@@ -29,7 +29,12 @@ class Hypothesis:
     explains: tuple[Symptom, ...]
     contradictions: tuple[str, ...]
     unknown: int
-    viable: bool
+    stands: bool  # what it needs is there
+
+    @property
+    def viable(self) -> bool:
+        """It stands and nothing known speaks against it."""
+        return self.stands and not self.contradictions
 
     @property
     def confidence(self) -> float:
@@ -68,7 +73,9 @@ class Analyzer:
         """Every symptom that this cause explains, whether it is there or not."""
         rule = self.catalog.cause.get((cause.code, cause.component.kind))
         signs = {(s.code, s.component) for s in cause.explains}
-        if rule is not None:
+        if rule is None:
+            signs |= self._touching(cause)
+        else:
             for expect in rule.expects:
                 if expect.mode is not Mode.NOT:
                     kind = self.catalog.symptom[expect.symptom].kind
@@ -77,17 +84,39 @@ class Analyzer:
                             signs.add((expect.symptom, place))
         return frozenset(signs)
 
+    def _touching(self, cause: Cause) -> set[Sign]:
+        """Every symptom of the vertices that are away and of the links that touch them."""
+        kind = self.seat.kind if self.seat is not None else ""
+        away = [Component(kind, name) for name in cause.component.name.split(",")]
+        places = dict.fromkeys(away)
+        for vertex in away:
+            for relation in (Relation.FROM, Relation.TO):
+                places.update(dict.fromkeys(self.graph.walk(vertex, ((relation, True),))))
+        return {(r.code, place) for place in places for r in self.catalog.symptoms if r.kind == place.kind}
+
     def contradicted(self, cause: Cause, now: Seconds) -> bool:
         """Is part of what the cause needs still there while newer evidence speaks against it?"""
+        found = self._again(cause, now)
+        return found is not None and found.stands and bool(found.contradictions)
+
+    def stands(self, cause: Cause, now: Seconds) -> bool:
+        """Is what the cause needs still there, and nothing known against it?"""
+        found = self._again(cause, now)
+        return found is None or found.viable
+
+    def _again(self, cause: Cause, now: Seconds) -> Hypothesis | None:
         rule = self.catalog.cause.get((cause.code, cause.component.kind))
         if rule is None:
-            return False
-        found = self._hold(rule, cause.component, {(s.code, s.component): s for s in self._active}, now)
-        return bool(found.contradictions) and bool(found.explains)
+            return None
+        return self._hold(rule, cause.component, {(s.code, s.component): s for s in self._active}, now)
+
+    def see(self, active: Sequence[Symptom]) -> None:
+        """Take in the symptoms of this pass."""
+        self._active = active
 
     def diagnose(self, active: Sequence[Symptom], free: Iterable[Sign], now: Seconds) -> tuple[Diagnosis, ...]:
         """Verdicts that explain the `free` symptoms among all `active` ones; none yet for what has to settle."""
-        self._active = active
+        self.see(active)
         by_sign = {(s.code, s.component): s for s in active}
         self._raised_at = {sign: self._raised_at.get(sign, now) for sign in by_sign}
         left = set(free)
@@ -164,8 +193,7 @@ class Analyzer:
                     unknown += 1
                 case Status.ACTIVE:  # raised, but inhibited by an expected reboot or a window
                     unknown += 1
-        viable = must and needed and not contradictions
-        return Hypothesis(rule, place, tuple(dict.fromkeys(explains)), tuple(contradictions), unknown, viable)
+        return Hypothesis(rule, place, tuple(dict.fromkeys(explains)), tuple(contradictions), unknown, must and needed)
 
     def _parted(self, by_sign: dict[Sign, Symptom], left: set[Sign]) -> list[Cause]:
         """A partition named with its cut, where two or more vertices are away behind two or more dead adjacencies."""

@@ -117,6 +117,15 @@ class Executor:
         """Does this incident have an action that has not come to rest, or a lease?"""
         return any(r.incident == incident for r in self.live.values())
 
+    def avoided(self) -> list[Component]:
+        """Links that actions under way, or leases, take out of service."""
+        return [
+            link
+            for record in self.live.values()
+            if self.catalog.action[record.action.kind].avoids
+            for link in record.watch
+        ]
+
     def take_changes(self) -> list[ActionRecord]:
         """Records that changed since the last question, oldest change first."""
         changed, self._changed = self._changed, []

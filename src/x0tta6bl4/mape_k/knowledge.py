@@ -14,6 +14,7 @@ from x0tta6bl4.mape_k.graph import Graph
 from x0tta6bl4.model import Component, Diagnosis, Incident, IncidentState, Relation, Seconds, Symptom, Window
 
 REVISE_S = 3.0  # an incident this young may still change its mind without new symptoms
+CONTRADICT_S = 1.0  # and this young, contradicting evidence may overturn it; later it means recovery
 HOLD_DOWN_S = 10.0  # how long all must be quiet before an incident closes
 
 
@@ -123,7 +124,7 @@ class Knowledge:
             return [self._open(diagnosis, now, utc)]
         keep, *rest = sorted(related, key=lambda i: i.seq)
         same = (keep.cause.code, keep.cause.component) == (diagnosis.cause.code, diagnosis.cause.component)
-        wrong = now - keep.opened_at <= REVISE_S and self.analyzer.contradicted(keep.cause, now)
+        wrong = now - keep.opened_at <= CONTRADICT_S and self.analyzer.contradicted(keep.cause, now)
         if same or (explained <= self.covered(keep) and not wrong):
             return []
         changes = [self._revise(keep, diagnosis)]

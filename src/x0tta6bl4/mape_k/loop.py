@@ -199,7 +199,9 @@ class Loop:
         active = tuple(s for s in symptoms if s.component not in expected) if expected else tuple(symptoms)
         if not active:
             self.analyzer.next_look = None
+            self.analyzer.see(())
             return (), active
+        self.analyzer.see(active)
         free = self.knowledge.free(active, now)
         return (self.analyzer.diagnose(active, free, now) if free else ()), active
 
@@ -211,7 +213,15 @@ class Loop:
         for incident in list(self.knowledge.open.values()):
             if self.executor.acting(incident.id) or incident.quiet_since is not None:
                 continue
-            situation = self.state.situation(now, self.limits, self.executor.recent, self.parts.seat)
+            if not self.analyzer.stands(incident.cause, now):
+                continue
+            situation = self.state.situation(
+                now,
+                self.limits,
+                recent=self.executor.recent,
+                avoided=self.executor.avoided(),
+                seat=self.parts.seat,
+            )
             decision = self.planner.plan(incident, self.state.view(now), situation, self.knowledge.statistics)
             if decision is None:
                 continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -85,13 +85,23 @@ class State:
         return np.inf if table is None or slot is None else float(now - table.at[:, slot].max())
 
     def situation(
-        self, now: Seconds, limits: Limits, recent: Sequence[ActionRecord], seat: Component | None
+        self,
+        now: Seconds,
+        limits: Limits,
+        *,
+        recent: Sequence[ActionRecord],
+        avoided: Iterable[Component],
+        seat: Component | None,
     ) -> Situation:
-        """What guards look at."""
+        """What guards look at; `avoided` links are already taken out of service by an action under way."""
+        gone = {frozenset(ends) for link in avoided if (ends := self.graph.ends(link)) is not None}
+        live = self.live(now)
+        if gone:
+            live = {v: {n for n in near if frozenset((v, n)) not in gone} for v, near in live.items()}
         return Situation(
             now=now,
             limits=limits,
-            live=self.live(now),
+            live=live,
             ends=self.graph.ends,
             recent=recent,
             age_s=lambda component: self.age_s(component, now),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from x0tta6bl4.errors import ConfigError, ProtocolError, Temporary
+from x0tta6bl4.errors import ConfigError, ProtocolError, Temporary, X0tError
 from x0tta6bl4.network.kernel import Mesh, Neighbour, Originator
 from x0tta6bl4.network.netlink import (
     DUMP,
@@ -256,13 +256,14 @@ def decode_gateway(payload: bytes, interfaces: Mapping[int, str]) -> Gateway:
 
 
 def decode_event(payload: bytes) -> tuple[Command | None, str]:
-    """A config event: (which setting family changed, hard interface or mesh interface). Raises ProtocolError."""
+    """A config event: (what was set, on which interface). Raises ProtocolError."""
     fields = Fields(payload)
     try:
         command = Command(fields.command)
     except ValueError:
         command = None  # e.g. a VLAN's settings, of which this client knows nothing
-    return command, fields.text(Attr.HARD_IFNAME, "") or fields.text(Attr.MESH_IFNAME, "")
+    name = Attr.HARD_IFNAME if command is Command.SET_HARDIF else Attr.MESH_IFNAME  # SET_MESH names the primary too
+    return command, fields.text(name, "")
 
 
 def encode(command: Command, *parts: bytes) -> bytes:
@@ -315,7 +316,11 @@ class Batadv:
         self._socket = NetlinkSocket(GENERIC, netns)
         self._listener: NetlinkSocket | None = None
         self._netns = netns
-        self.family, self._groups = family(self._socket, FAMILY)
+        try:
+            self.family, self._groups = family(self._socket, FAMILY)
+        except X0tError:
+            self._socket.close()
+            raise
 
     def close(self) -> None:
         """Release its sockets."""

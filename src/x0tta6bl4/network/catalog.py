@@ -63,7 +63,7 @@ SYMPTOMS: Final = (
     SymptomRule("mtu-short", "interface", "mtu_short_bytes", "MTU under the declared one", 1, 1, clear_after_s=0.3),
     SymptomRule("link-silent", "link", "silence_ms", "nothing comes over the link", 350, 200, duration=True,
                 clear_after_s=0.3, margin_s=0.15, severity=Severity.CRITICAL),
-    SymptomRule("hello-silent", "link", "hello_silence_ms", "the far agent says nothing", 450, 200, duration=True,
+    SymptomRule("hello-silent", "link", "hello_silence_ms", "the far agent says nothing", 400, 200, duration=True,
                 clear_after_s=0.3, margin_s=0.15),
     SymptomRule("link-lossy", "link", "loss_ratio", "too many hellos are lost", 0.2, 0.05, raise_after_s=0.2,
                 clear_after_s=1.0),
@@ -105,8 +105,8 @@ CAUSES: Final = (
               0.4, scope=Scope.MESH, severity=Severity.CRITICAL),
     CauseRule("agent-down", "node", "the agent is dead, the node forwards",
               (Expect("hello-silent", Mode.ALL, ("~from",)), Expect("node-silent", Mode.ALL),
-               Expect("link-silent", Mode.NOT, ("~from",)), *_may(("~to",), symptoms=("hello-silent",))),
-              0.4, scope=Scope.MESH, severity=Severity.MINOR),
+               Expect("link-silent", Mode.NOT, ("~from",)), *_may(("~to",), ("~from",), symptoms=("hello-silent", "link-lossy", "link-clipped"))),
+              0.4, settle_s=0.25, scope=Scope.MESH, severity=Severity.MINOR),
     CauseRule("link-down", "adjacency", "a link is dead in both directions",
               (Expect("link-silent", Mode.ALL, ("~part_of",)), *_may(("~part_of",)), *_ENDS_OF_PAIR), 0.5,
               severity=Severity.CRITICAL),
@@ -140,7 +140,7 @@ ACTIONS: Final = (
     ActionKind("restore-mtu", "interface", "set the declared MTU again", 0.1, repair=True),
     ActionKind("bounce-interface", "interface", "switch an interface off and on", 0.5, irreversible=True),
     ActionKind("set-gw-mode", "node", "change the gateway mode", 0.4),
-    ActionKind("set-orig-interval", "node", "change the originator interval", 0.2),
+    ActionKind("set-orig-interval", "node", "change the originator interval", 0.2, prove_s=20.0),
     ActionKind("restart-service", "service", "restart a system service", 0.4, irreversible=True),
 )  # fmt: skip
 

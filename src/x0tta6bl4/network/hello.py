@@ -26,6 +26,7 @@ UNKNOWN: Final = 0xFFFF
 LARGE_BYTES: Final = 1452  # with IPv6 and UDP headers: a 1,500-byte packet
 WINDOW_S: Final = 2.0
 NEWS_MAX: Final = 600  # bytes
+MUTE_S: Final = 0.3  # who says nothing at all says nothing about frame sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,8 @@ class Peer:
         """Take in one hello of this peer."""
         if hello.seq < self.seq - 1000:  # it started again
             self.arrivals.clear()
+        if now - self.last_at > MUTE_S:  # it was away: judge its large ones from now
+            self.last_large_at = now
         self.seq = max(hello.seq, self.seq) if self.arrivals else hello.seq
         self.last_at = now
         self.leaving, self.hurry, self.news, self.echo_us = hello.leaving, hello.hurry, hello.news, hello.sent_us
@@ -183,9 +186,10 @@ class Peer:
             arrivals.popleft()
         if now - self.first_at < WINDOW_S / 2:
             return None
+        mute = self.last_echo_at > self.last_at  # the link answers, the far agent does not: that is no loss
         if not arrivals:
-            return 1.0
-        overdue = max(0, int((now - self.last_at) / self.interval_s - 1.0))
+            return None if mute else 1.0
+        overdue = 0 if mute else max(0, int((now - self.last_at) / self.interval_s - 1.0))
         missing_first = max(0, int((arrivals[0][0] - (now - WINDOW_S)) / self.interval_s - 1.0))
         if now - self.first_at < WINDOW_S:
             missing_first = 0

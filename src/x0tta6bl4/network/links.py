@@ -32,6 +32,7 @@ NEWLINK, DELLINK, GETLINK, NEWADDR, NEWNEIGH, NEWROUTE = 16, 17, 18, 20, 28, 24
 LINK_GROUP = 1  # RTNLGRP_LINK
 IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO, IFLA_NET_NS_FD = 1, 3, 4, 5, 10, 18, 28
+IFLA_EXT_MASK, SKIP_STATISTICS = 29, 8  # counters are most of an answer's bytes
 INFO_KIND, INFO_DATA, INFO_SLAVE_KIND = 1, 2, 4
 _IFINFO = struct.Struct("=BxHiII")  # family, device type, index, flags, change mask
 
@@ -99,7 +100,8 @@ class Links:
 
     def all(self) -> list[Link]:
         """Every interface."""
-        return [decode_link(one) for one in self._socket.request(GETLINK, DUMP, change(), "links")]
+        wanted = change(0, number(IFLA_EXT_MASK, SKIP_STATISTICS))
+        return [decode_link(one) for one in self._socket.request(GETLINK, DUMP, wanted, "links")]
 
     def get(self, name: str) -> Link:
         """One interface by name; raises Permanent where there is none."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from x0tta6bl4.errors import ConfigError, Permanent, Temporary
 from x0tta6bl4.network import traffic
@@ -15,6 +15,7 @@ from x0tta6bl4.network.links import Link, Links
 
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 SYSTEMCTL_S: Final = 30.0
+T = TypeVar("T")
 
 
 class LinuxKernel:
@@ -31,12 +32,13 @@ class LinuxKernel:
         self.mesh_if = mesh_if
         self._declared = tuple(declared)
         self._boot_id = boot_id
-        self._links = Links(netns)
         self._batadv = Batadv(netns)
+        self._links = Links(netns)
         self._links.listen()
         self._batadv.listen()
         self._blocked: dict[int, frozenset[str]] = {}  # by interface index; only we put filters there
         self._names: dict[int, str] = {}
+        self._mesh_index = 0  # 0: not known
 
     def close(self) -> None:
         """Release its sockets."""
@@ -47,8 +49,15 @@ class LinuxKernel:
         """Changes with every boot."""
         return self._boot_id or BOOT_ID.read_text(encoding="ascii").strip()
 
-    def _mesh_link(self) -> Link:
-        return self._links.get(self.mesh_if)
+    def _on_mesh(self, call: Callable[[int], T]) -> T:
+        """Call with the mesh interface's index; looked up anew where the one we knew is gone (a reboot)."""
+        if self._mesh_index:
+            try:
+                return call(self._mesh_index)
+            except Permanent:
+                self._mesh_index = 0
+        self._mesh_index = self._links.index(self.mesh_if)
+        return call(self._mesh_index)
 
     def _link(self, interface: str) -> Link:
         if interface not in self._declared:
@@ -57,7 +66,7 @@ class LinuxKernel:
 
     def mesh(self) -> Mesh:
         """Options of the mesh interface."""
-        link = self._mesh_link()
+        link = self._links.get(self.mesh_if)
         found = self._batadv.mesh(link.index)
         return Mesh(
             name=found.name,
@@ -109,11 +118,13 @@ class LinuxKernel:
 
     def neighbours(self) -> list[Neighbour]:
         """The neighbour table."""
-        return self._batadv.neighbours(self._mesh_link().index, self._interface_names())
+        names = self._interface_names()
+        return self._on_mesh(lambda mesh: self._batadv.neighbours(mesh, names))
 
     def originators(self) -> list[Originator]:
         """The originator table, alternatives included (slow on a large mesh)."""
-        return self._batadv.originators(self._mesh_link().index, self._interface_names())
+        names = self._interface_names()
+        return self._on_mesh(lambda mesh: self._batadv.originators(mesh, names))
 
     def changed(self) -> bool:
         """Did the kernel announce a change since the last question? An overrun counts as one. Never blocks."""
@@ -127,7 +138,7 @@ class LinuxKernel:
 
     def attach(self, interface: str) -> None:
         """Make it a hard interface of the mesh."""
-        link, mesh = self._link(interface), self._mesh_link()
+        link, mesh = self._link(interface), self._links.get(self.mesh_if)
         if link.master == mesh.index:
             return
         if link.master:
@@ -137,7 +148,7 @@ class LinuxKernel:
     def detach(self, interface: str) -> None:
         """Take it out of the mesh; it stays up and can carry probes."""
         link = self._link(interface)
-        if link.master == self._mesh_link().index:
+        if link.master and link.master == self._links.index(self.mesh_if):
             self._links.set_master(link.index, 0)
 
     def set_up(self, interface: str, up: bool) -> None:
@@ -154,11 +165,12 @@ class LinuxKernel:
 
     def set_hardif(self, interface: str, option: str, value: int) -> None:
         """`hop_penalty` (0..255) or `throughput_override_kbit` (steps of 100, 0 = measure)."""
-        self._batadv.set_hardif(self._mesh_link().index, self._link(interface).index, option, value)
+        index = self._link(interface).index
+        self._on_mesh(lambda mesh: self._batadv.set_hardif(mesh, index, option, value))
 
     def set_mesh(self, option: str, value: int | str) -> None:
         """`orig_interval_ms`, `hop_penalty`, `gw_mode`, `bridge_loop_avoidance`."""
-        self._batadv.set_mesh(self._mesh_link().index, option, value)
+        self._on_mesh(lambda mesh: self._batadv.set_mesh(mesh, option, value))
 
     def block(self, interface: str, mac: str, on: bool) -> None:
         """Drop (or again accept) the mesh packets of one neighbour on one interface; other traffic passes."""

@@ -94,8 +94,7 @@ class Hellos:
                 self.node, interface, now, large=large, leaving=self.leaving, hurry=self.asked(now), news=self._news
             )
             self.wire.send_link(interface, address, hello.encode(said))
-            quiet = now - peer.last_at
-            if quiet > ECHO_AFTER_S and (quiet < 2.0 or self._ticks % 4 == 0):
+            if now - peer.last_at > ECHO_AFTER_S and (peer.silence_ms(now) < 2000 or self._ticks % 4 == 0):
                 self.wire.echo(interface, address, b"x0")
         if now - self._discover_at >= DISCOVER_EVERY_S:
             self._discover_at = now
@@ -137,7 +136,7 @@ class Hellos:
             values[2 * i] = (
                 peer.silence_ms(now),
                 peer.hello_silence_ms(now),
-                peer.large_silence_ms(now),
+                np.nan if peer.hello_silence_ms(now) > hello.MUTE_S * 1000 else peer.large_silence_ms(now),
                 np.nan if loss is None else loss,
                 np.nan if rtt is None else rtt,
             )

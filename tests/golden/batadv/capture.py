@@ -4,6 +4,7 @@ Each file holds the bytes as the socket gave them, headers and the closing messa
 """
 
 import base64
+import json
 import socket
 import struct
 import sys
@@ -82,6 +83,32 @@ def grab(session, algorithm):
     return {name: base64.b64encode(data).decode() for name, data in found.items()}
 
 
+def decoded(path):
+    """Every message of a captured file as plain values, the closing one left out."""
+    import dataclasses
+
+    from x0tta6bl4.network import batman, links, traffic
+    from x0tta6bl4.network.netlink import messages
+
+    names = {2: "v1-2", 3: "v1-4", 4: "dum0"}
+    decoders = {
+        "mesh": batman.decode_mesh,
+        "hardif": batman.decode_hardif,
+        "neighbours": lambda payload: batman.decode_neighbour(payload, names),
+        "originators": lambda payload: batman.decode_originator(payload, names),
+        "clients-global": batman.decode_client,
+        "clients-local": batman.decode_client,
+        "gateways": lambda payload: batman.decode_gateway(payload, names),
+        "event-mesh": batman.decode_event,
+        "event-hardif": batman.decode_event,
+        "filters": traffic.decode_block,
+        "links": links.decode_link,
+    }
+    decode = decoders[path.stem.partition("-")[2]]
+    values = [decode(payload) for kind, _flags, _seq, payload in messages(path.read_bytes()) if kind not in (2, 3)]
+    return [dataclasses.asdict(one) if dataclasses.is_dataclass(one) else list(one) for one in values]
+
+
 def main():
     """Boot, capture both algorithms, write."""
     from x0tta6bl4.lab import vm
@@ -92,6 +119,13 @@ def main():
             for name, data in answer.items():
                 (HERE / f"{short}-{name}.bin").write_bytes(base64.b64decode(data))
                 sys.stdout.write(f"{short}-{name}.bin\n")
+    write_expected()
+
+
+def write_expected():
+    """What the decoders make of the files, to be read through before it is committed."""
+    found = {path.stem: decoded(path) for path in sorted(HERE.glob("*.bin"))}
+    (HERE / "expected.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib
 from enum import StrEnum
-from types import ModuleType
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
 from x0tta6bl4.core.commands.output import JsonFlag
 from x0tta6bl4.core.commands.watch import style_for, watch
 from x0tta6bl4.core.settings import load
+from x0tta6bl4.core.view import Source
 from x0tta6bl4.errors import NotSupported
 from x0tta6bl4.monitoring import logs
 
@@ -31,9 +31,10 @@ SecondsOption = Annotated[float | None, typer.Option(min=0.1, help="End after th
 ApiOption = Annotated[bool, typer.Option("--api/--no-api", help="Serve the API meanwhile.")]
 
 
-def wiring() -> ModuleType:
-    """The parts list of the product; imported when used, since it pulls in the lab."""
-    return importlib.import_module("x0tta6bl4.core.wiring")
+def demo_source(**options: Any) -> Source:
+    """A lab's mesh; imported when used, since it pulls in the simulator."""
+    module = importlib.import_module("x0tta6bl4.core.demo")
+    return cast("Source", module.demo(**options))
 
 
 def demo(
@@ -48,14 +49,14 @@ def demo(
 ) -> None:
     """Watch a mesh break and heal: the lab's mesh in front of you, a fault every 20 s. Nothing of yours is touched."""
     settings = load()
-    source = wiring().demo(settings, backend=backend.value, speed=speed, fault_every_s=every, seed=seed)
+    source = demo_source(settings=settings, backend=backend.value, speed=speed, fault_every_s=every, seed=seed)
     watch(source, settings, style=style_for(as_json=as_json), api=api, seconds=seconds)
 
 
 def run(*, seconds: SecondsOption = None, api: ApiOption = True, as_json: JsonFlag = False) -> None:
     """Look after this machine's batman-adv mesh; it advises only, until `safety.autonomy` says more."""
     settings = load()
-    source = wiring().this_machine(settings)
+    source = importlib.import_module("x0tta6bl4.core.machine").this_machine(settings)
     if source is None:
         what = f"there is no batman-adv interface {settings.mesh.interface!r} on this machine"
         raise NotSupported(f"{what}; set mesh.interface, or watch a simulated mesh with `x0t demo`")

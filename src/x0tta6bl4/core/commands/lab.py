@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from x0tta6bl4 import __version__
 from x0tta6bl4.core.commands import client
-from x0tta6bl4.core.commands.demo import ApiOption, Backend, BackendOption, SecondsOption, wiring
+from x0tta6bl4.core.commands.demo import ApiOption, Backend, BackendOption, SecondsOption, demo_source
 from x0tta6bl4.core.commands.output import Exit, JsonFlag, console, number, percent, print_json, table
 from x0tta6bl4.core.commands.watch import style_for, watch
 from x0tta6bl4.core.settings import load
@@ -83,7 +83,7 @@ def up(
     """Build a mesh with the controller on and keep it, so that `x0t lab inject` can break it from a second terminal."""
     settings = load()
     chosen = scenarios.load(scenario)
-    source = wiring().demo(settings, backend=backend.value, speed=1.0, fault_every_s=None, seed=1, scenario=chosen)
+    source = demo_source(settings=settings, backend=backend.value, fault_every_s=None, scenario=chosen)
     watch(source, settings, style=style_for(as_json=as_json), api=api, seconds=seconds)
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from x0tta6bl4.core.commands.output import number, percent
 from x0tta6bl4.core.readers import IncidentFile, Snapshot
 from x0tta6bl4.core.view import ClientView, LinkView
-from x0tta6bl4.model import Component, IncidentState, Seconds
+from x0tta6bl4.model import ActionRecord, Component, IncidentState, Seconds
 from x0tta6bl4.monitoring.logs import sentence
 
 # Never colour alone: each state has a sign of its own.
@@ -154,7 +154,8 @@ class LiveView:
         numbered = sorted((n for file in files for n in file.events), key=lambda n: n.number)[-EVENTS_SHOWN:]
         text = Text(no_wrap=True, overflow="ellipsis")
         for one in numbered:
-            text.append(f"{one.event.at:7.1f} s  {words(one.event.origin, sentence(one.event))}\n", style="dim")
+            at = snapshot.view.at - (snapshot.iteration.at - one.event.at)  # the loop's clock may be another
+            text.append(f"{at:7.1f} s  {words(one.event.origin, sentence(one.event))}\n", style="dim")
         return text
 
 
@@ -169,10 +170,14 @@ def words(origin: str, text: str) -> str:
 def _did(file: IncidentFile, now: Seconds) -> str:
     """Action and proof of one incident in a few words."""
     incident = file.incident
-    parts = [
-        f"{a.action.kind} {_target(a.action.target)} {a.state.value}" + (f" ({a.detail})" if a.detail else "")
-        for a in file.actions[-2:]
-    ]
+    kinds: dict[str, list[ActionRecord]] = {}
+    for action in file.actions:
+        kinds.setdefault(action.action.kind, []).append(action)
+    parts = []
+    for kind, alike in list(kinds.items())[:2]:
+        first = alike[0]
+        where = _target(first.action.target) if len(alike) == 1 else f"x{len(alike)}"
+        parts.append(f"{kind} {where} {first.state.value}" + (f" ({first.detail})" if first.detail else ""))
     if incident.closed_at is not None:
         parts.append(f"over after {incident.closed_at - incident.opened_at:.1f} s")
     elif not parts:

@@ -167,7 +167,8 @@ def _lines(source: Source, state: State, footer: str, seconds: float | None) -> 
         for numbered in state.readers.events(number)[0]:
             number = numbered.number
             event = numbered.event
-            typer.echo(f"{event.at:8.1f} s  {words(event.origin, sentence(event))}")
+            at = snapshot.view.at - (snapshot.iteration.at - event.at)  # the loop's clock may be another
+            typer.echo(f"{at:8.1f} s  {words(event.origin, sentence(event))}")
         sys.stdout.flush()
     typer.echo(summary(state.readers))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 
 from x0tta6bl4.lab.record import PairRecord
 from x0tta6bl4.lab.sim.frames import Forwarding
@@ -33,6 +34,22 @@ class Clients:
             PairRecord(source.name, target.name, self._sent[number], self._rtt[number], excused[number])
             for number, (source, target) in enumerate(self._pairs)
         ]
+
+    def lately(self, seconds: float = 2.0) -> list[tuple[str, str, float, float]]:
+        """For each pair: source, target, share answered and median RTT in ms (NaN without answers).
+
+        Over the last `seconds` before the newest 0.5 s, whose answers may still be on their way.
+        """
+        newest = self._world.now - 0.5
+        found = []
+        for number, (source, target) in enumerate(self._pairs):
+            sent = self._sent[number]
+            window = self._rtt[number][bisect_left(sent, newest - seconds) : bisect_left(sent, newest)]
+            answered = sorted(rtt for rtt in window if not math.isnan(rtt))
+            share = len(answered) / len(window) if window else math.nan
+            middle = answered[len(answered) // 2] if answered else math.nan
+            found.append((source.name, target.name, share, middle))
+        return found
 
     def _probe(self, argument: tuple[int, int]) -> None:
         number, probe = argument

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from x0tta6bl4.errors import NotSupported, Permanent
 from x0tta6bl4.lab.record import Step
 from x0tta6bl4.lab.sim.noise import key, mix
-from x0tta6bl4.lab.sim.routing import Routing
-from x0tta6bl4.lab.sim.state import Iface, Node
+from x0tta6bl4.lab.sim.routing import PURGE_TIMEOUT_S, Routing
+from x0tta6bl4.lab.sim.state import Hop, Iface, Node
 from x0tta6bl4.network.kernel import Interface, Mesh, Neighbour, Originator
 
 MTU_RANGE = (68, 65_535)
@@ -79,7 +79,7 @@ class SimKernel:
         """Neighbours of active interfaces."""
         self._check()
         found = []
-        for hop in (hop for iface in self._node.attached if iface.active for hop in iface.inn):
+        for hop in self._heard():
             if self._routing.algorithm == "BATMAN_V":
                 if hop.known:
                     speed = round(hop.throughput * 100)
@@ -103,7 +103,7 @@ class SimKernel:
                 ago = self._ms(entry.seen)
                 found.append(Originator(target.primary.mac, hop.src.mac, hop.dst.name, ago, best, tq, speed))
         if iv:
-            for hop in (hop for iface in self._node.attached if iface.active for hop in iface.inn):
+            for hop in self._heard():
                 if hop.epoch >= 0 and hop.src is not hop.src.node.primary:
                     ago = self._ms(hop.seen)
                     found.append(Originator(hop.src.mac, hop.src.mac, hop.dst.name, ago, best=True, tq=hop.tq))
@@ -182,6 +182,13 @@ class SimKernel:
         """Recorded; the simulated node has no service whose restart would change anything."""
         self._check()
         self._step(f"service/{self._node.name}:{name}", "restart", "1")
+
+    def _heard(self) -> Iterator[Hop]:
+        """Links of active interfaces that brought something within the purge timeout."""
+        oldest = self._world.now - PURGE_TIMEOUT_S
+        for iface in self._node.attached:
+            if iface.active:
+                yield from (hop for hop in iface.inn if hop.seen >= oldest)
 
     def _check(self) -> None:
         if not self._on or not self._node.alive:

@@ -85,10 +85,8 @@ class Routing:
         if active == iface.active:
             return
         iface.active = active
-        if not active:
-            node.dirty = True  # the purge work takes its routes away within a second
-        elif node.primary is None:
-            self.promote(node, iface)
+        if active and node.primary is None:
+            self.promote(node, iface)  # else: the purge work takes the routes of an inactive one within a second
 
     def attach(self, iface: Iface) -> None:
         """batadv_hardif_enable_interface: last in the order, with a random sequence number."""
@@ -139,12 +137,11 @@ class Routing:
     def purge_work(self, node: Node) -> None:
         """batadv_purge_orig: once a second."""
         self.world.at(self.world.now + PURGE_S, self.purge_work, node)
-        if node.alive and node.dirty:
+        if node.alive:
             self.purge(node)
 
     def purge(self, node: Node) -> None:
         """batadv_purge_orig_neighbors: drop what goes through inactive interfaces, take the best of what remains."""
-        node.dirty = False
         for iface in node.ifaces:
             if not iface.active:
                 for hop in iface.inn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from x0tta6bl4.errors import ConfigError
+from x0tta6bl4.lab.faults import Fault
 from x0tta6bl4.lab.participants import Factory
 from x0tta6bl4.lab.record import RunRecord
 from x0tta6bl4.lab.scenarios import Scenario, load
@@ -61,6 +62,15 @@ class Simulation:
     def run_until(self, end: float) -> None:
         """Move virtual time on to `end` seconds."""
         self.world.run_until(end)
+
+    def inject(self, fault: Fault) -> None:
+        """Add a fault to the timeline (`scenario.variant(timeline=[entry]).timeline[0]` makes one from a document).
+
+        Raises ConfigError where it would have begun already.
+        """
+        if fault.at < self.world.now:
+            raise ConfigError(f"{fault.id}.at", fault.at, f"not before now ({self.world.now})")
+        self.injector.schedule((fault,))
 
     def expect_reboot(self, node: str, down_s: float) -> None:
         """An expected reboot: the agent is told, then the node goes away for `down_s`."""
@@ -127,10 +137,11 @@ def run(
     tuning: str | None = None,
     freeze_at: float | None = None,
     checks: bool = True,
+    until: float | None = None,
 ) -> RunRecord:
     """Run a scenario to 120 s after its last fault (hold cap + 30 s); without a factory the mesh is on its own.
 
-    freeze_at: from then on no participant is ticked (the replay that judges harm). Raises ConfigError for a wrong
+    freeze_at: from then on no participant is ticked (the replay that judges harm). until: stop earlier. Raises ConfigError for a wrong
     tuning and AssertionError where an invariant of the simulator breaks.
     """
     chosen = scenario.variant(tuning=tuning)
@@ -142,7 +153,8 @@ def run(
         checks=checks,
         clients_until=chosen.ends + PROBES_AFTER_S,
     )
-    simulation.run_until(chosen.ends + (SETTINGS_AFTER_S if factory else PROBES_AFTER_S + 1))
+    end = chosen.ends + (SETTINGS_AFTER_S if factory else PROBES_AFTER_S + 1)
+    simulation.run_until(end if until is None else min(until, end))
     return _closed(simulation)
 
 

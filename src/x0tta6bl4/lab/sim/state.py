@@ -111,13 +111,13 @@ class Node:
     """
 
     __slots__ = (
-        "address", "agent_dead", "alive", "attached", "boots", "changes", "dirty", "gen", "idx", "ifaces", "key",
+        "address", "agent_dead", "alive", "attached", "boots", "changes", "gen", "idx", "ifaces", "key",
         "name", "options", "primary", "seq", "tables", "tt_at",
     )  # fmt: skip
 
     def __init__(self, idx: int, name: str, address: str) -> None:
         self.idx, self.name, self.address = idx, name, address
-        self.alive, self.agent_dead, self.dirty = True, False, False
+        self.alive, self.agent_dead = True, False
         self.boots = self.gen = self.seq = 0
         self.tt_at = -1e9
         self.ifaces: list[Iface] = []

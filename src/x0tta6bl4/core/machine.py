@@ -1,0 +1,178 @@
+"""This machine's own mesh, if it has one: an agent, and the controller where this node is its seat."""
+
+from __future__ import annotations
+
+import importlib
+import random
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from x0tta6bl4.core.agent import Agent, AgentSettings
+from x0tta6bl4.core.controller import Controller, ControllerSettings
+from x0tta6bl4.core.mesh_view import mesh_view
+from x0tta6bl4.core.settings import Settings
+from x0tta6bl4.core.store import Ids, SqlStore
+from x0tta6bl4.core.view import Publisher, Source
+from x0tta6bl4.core.watched import watched
+from x0tta6bl4.core.workers import ThreadWorker
+from x0tta6bl4.errors import ConfigError
+from x0tta6bl4.lab.participants import (
+    CONTROLLER,
+    ControllerPorts,
+    DeclaredNode,
+    NodePorts,
+    Participant,
+)
+from x0tta6bl4.model import Iteration
+
+NETWORK = Path("/sys/class/net")
+
+
+class SystemClock:
+    """This machine's clocks (`ports.Clock`)."""
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return time.monotonic()
+
+    def utc(self) -> float:
+        """Seconds since 1970."""
+        return time.time()
+
+
+def present(interface: str, network: Path = NETWORK) -> bool:
+    """Is there a batman-adv mesh interface of this name?"""
+    try:
+        return "DEVTYPE=batadv" in (network / interface / "uevent").read_text(encoding="ascii")
+    except OSError:
+        return False
+
+
+def this_machine(settings: Settings, network: Path = NETWORK) -> Source | None:
+    """A source over this machine's mesh; None where it has none. Raises ConfigError like `inventory`."""
+    if not present(settings.mesh.interface, network):
+        return None
+    return MachineSource(settings)
+
+
+def inventory(settings: Settings) -> tuple[str, str, tuple[DeclaredNode, ...], Mapping[str, str]]:
+    """(this node, the seat, expected nodes, node -> IPv4 address on the mesh).
+
+    Raises ConfigError where this node or the seat is not in the inventory, or a node has no address.
+    """
+    mesh = settings.mesh
+    me = mesh.node or socket.gethostname().split(".")[0]
+    known = {node.name: node for node in mesh.inventory}
+    allowed = "a name of mesh.inventory: " + (", ".join(sorted(known)) or "it is empty; declare your nodes first")
+    if me not in known:
+        raise ConfigError("mesh.node", me, allowed)
+    seat = mesh.seat or me
+    if seat not in known:
+        raise ConfigError("mesh.seat", seat, allowed)
+    for node in mesh.inventory:
+        if not node.ip:
+            raise ConfigError(f"mesh.inventory.{node.name}.ip", node.ip, "its IPv4 address on the mesh interface")
+    return me, seat, tuple(n.declared() for n in mesh.inventory), {n.name: n.ip for n in mesh.inventory}
+
+
+class MachineSource:
+    """Runs this node's agent, and the controller where this node is the seat, on a thread of their own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.me, self.seat, self.nodes, self._peers = inventory(settings)
+        self.title = f"mesh {settings.mesh.interface} of {self.me}" + (", controller" if self.me == self.seat else "")
+        self._clock = SystemClock()
+        self._random = random.SystemRandom()
+        self._stop = threading.Event()
+        self._failure = ""
+        self._thread: threading.Thread | None = None
+
+    def start(self, publisher: Publisher) -> None:
+        """Begin on a thread."""
+        self._thread = threading.Thread(target=self._run, args=(publisher,), name="loop", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread. Unproven changes undo themselves; proven ones stay until the next start."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(10)
+
+    def failure(self) -> str:
+        """Why it ended by itself."""
+        return self._failure
+
+    def _run(self, publisher: Publisher) -> None:
+        try:
+            with ExitStack() as stack:
+                self._loop(stack, publisher)
+        except Exception as error:  # noqa: BLE001  # the outer edge of this thread: the reader is told
+            self._failure = f"{type(error).__name__}: {error}"
+
+    def _loop(self, stack: ExitStack, publisher: Publisher) -> None:
+        participants: list[Participant] = [self._agent(stack)]
+        if self.me == self.seat:
+            participants.append(self._controller(stack, publisher))
+        for participant in participants:
+            stack.callback(participant.close)
+        while not self._stop.wait(self._settings.loop.tick_s):
+            now = self._clock.now()
+            for participant in participants:
+                participant.tick(now)
+
+    def _store(self, stack: ExitStack, url: str, origin: str) -> SqlStore:
+        self._settings.store.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return stack.enter_context(SqlStore(url, origin, clock=self._clock, random=self._random))
+
+    def _ids(self) -> Ids:
+        return Ids(self._clock, self._random)
+
+    def _agent(self, stack: ExitStack) -> Agent:
+        linux, sockets = (importlib.import_module(f"x0tta6bl4.network.{name}") for name in ("linux", "sockets"))
+        mine = next(node for node in self.nodes if node.name == self.me)
+        mesh_if, ports = self._settings.mesh.interface, [declared.name for declared in mine.interfaces]
+        kernel: Any = linux.LinuxKernel(mesh_if, ports)
+        stack.callback(kernel.close)
+        wire: Any = sockets.LinuxWire(self.me, ports, mesh_if, self._peers)
+        stack.callback(wire.close)
+        transport: Any = sockets.LinuxTransport(self.me, self.seat, self._peers)
+        stack.callback(transport.close)
+        path = self._settings.store.path
+        settings = self._settings
+        return Agent(
+            NodePorts(self.me, kernel, wire, transport, self._clock, self._random, self.nodes, self.seat),
+            self._store(stack, f"sqlite:///{path / 'agent.db'}", self.me),
+            ThreadWorker(),
+            self._ids(),
+            AgentSettings(
+                tick_s=settings.loop.tick_s,
+                pass_s=settings.loop.agent_pass_s,
+                hello_interval_s=settings.probe.hello_interval_s,
+                large_interval_s=settings.probe.large_interval_s,
+                limits=settings.safety.limits(),
+                journal=path / "orders.json",
+            ),
+        )
+
+    def _controller(self, stack: ExitStack, publisher: Publisher) -> Participant:
+        sockets = importlib.import_module("x0tta6bl4.network.sockets")
+        transport: Any = sockets.LinuxTransport(CONTROLLER, self.seat, self._peers)
+        stack.callback(transport.close)
+        store = self._store(stack, self._settings.store.database, CONTROLLER)
+        loop, limits = self._settings.loop, self._settings.safety.limits()
+        rates = ControllerSettings(loop.tick_s, loop.controller_pass_s, limits)
+
+        def build(ports: ControllerPorts) -> Controller:
+            return Controller(ports, store, ThreadWorker(), self._ids(), settings=rates)
+
+        def told(controller: Controller, iteration: Iteration) -> None:
+            publisher.publish(iteration, mesh_view(controller, iteration, at=iteration.at, backend="mesh"))
+
+        ports = ControllerPorts(transport, self._clock, self._random, self.nodes, self.seat, emit=lambda event: None)
+        return watched(build, ports, told)

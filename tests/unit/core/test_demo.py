@@ -1,0 +1,192 @@
+"""The demo: the product's own loop over a simulated mesh, as its readers see it."""
+
+import time
+
+import pytest
+
+from x0tta6bl4.core import demo, machine
+from x0tta6bl4.core.demo_real import RealSource
+from x0tta6bl4.core.settings import Settings
+from x0tta6bl4.core.state import State
+from x0tta6bl4.core.view import LabSource
+from x0tta6bl4.errors import ConfigError
+from x0tta6bl4.lab import scenarios
+from x0tta6bl4.lab.record import PairRecord
+
+
+def played(source, until, limit_s=40.0):
+    """Run `source` until `until(state)`; fails where it takes longer than `limit_s` or the source ends."""
+    state = State(log=False, source=source)
+    source.start(state)
+    end = time.monotonic() + limit_s
+    try:
+        while not until(state):
+            assert source.failure() == ""
+            assert time.monotonic() < end, "it took too long"
+            time.sleep(0.02)
+    finally:
+        source.stop()
+    return state
+
+
+def settled(state):
+    """A fault was shown, its clients were hurt, an incident was opened, acted on, and the clients are well again."""
+    snapshot = state.readers.snapshot()
+    files = state.readers.incidents()
+    healed = any(a.state.value == "confirmed" for file in files for a in file.actions)
+    return snapshot is not None and healed and all(client.well for client in snapshot.view.clients)
+
+
+def test_a_fault_is_named_and_healed_in_front_of_a_reader():
+    source = demo.demo(Settings(), speed=30.0, fault_every_s=20.0)
+    assert isinstance(source, LabSource)
+    state = played(source, settled)
+    (first, *_) = reversed(state.readers.incidents())
+    assert first.incident.cause.code == "link-down"
+    snapshot = state.readers.snapshot()
+    assert [node.name for node in snapshot.view.nodes] == ["n1", "n2", "n3", "n4", "n5", "n6"]
+    assert {node.state for node in snapshot.view.nodes} == {"well"}
+    assert len(snapshot.view.links) == 14
+    assert snapshot.view.nodes[0].interfaces[0].mtu == 1560
+    assert any(event.event.type == "action.confirmed" for event in state.readers.events(0)[0])
+
+
+def test_a_person_injects_a_fault_and_sees_it():
+    source = demo.demo(Settings(), speed=20.0, fault_every_s=None)
+
+    def shown(state):
+        snapshot = state.readers.snapshot()
+        if snapshot is not None and not source.asked:
+            source.asked = source.inject("link-blackhole", "n2-n3", 30.0, {})
+        return snapshot is not None and any(link.state == "down" for link in snapshot.view.links) and settled(state)
+
+    source.asked = ""
+    state = played(source, shown)
+    assert source.asked == "injected-1"
+    fault = state.readers.snapshot().view.faults[0]
+    assert (fault.id, fault.kind, fault.component) == ("injected-1", "link-blackhole", "adjacency/n2:v2-3<>n3:v3-2")
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "parameters"),
+    [
+        ("flood", "n1", {}),
+        ("link-loss", "n2-n9", {"loss_ratio": 0.4}),
+        ("link-loss", "n2-n3", {}),
+        ("link-loss", "n2-n3", {"loss_ratio": 4}),
+        ("mtu", "n2:v2-9", {"mtu_bytes": 600}),
+        ("node-death", "n1", {"odd": 1}),
+    ],
+)
+def test_wrong_faults_are_refused(kind, target, parameters):
+    with pytest.raises(ConfigError):
+        demo.demo(Settings()).inject(kind, target, 10.0, parameters)
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "parameters"),
+    [
+        ("mtu", "n2:v2-3", {"mtu_bytes": 600.0}),
+        ("node-reboot", "n4", {}),
+        ("partition", "n4-n5,n6-n1", {}),
+        ("link-flap", "n2-n3", {"period_s": 4.0, "duty": 0.5}),
+    ],
+)
+def test_every_sort_of_target_can_be_injected(kind, target, parameters):
+    mesh = scenarios.load("loss-40")
+    fault = demo.resolve(mesh, kind, target, 10.0, parameters)
+    assert (fault.kind, fault.at, fault.until) == (kind, 0, 10)
+
+
+def test_the_timeline_is_the_same_for_the_same_seed_and_valid():
+    mesh = scenarios.load("loss-40")
+    first = list(demo.timeline(mesh, 1, 20.0, 12.0, 12))
+    assert first == list(demo.timeline(mesh, 1, 20.0, 12.0, 12))
+    assert first != list(demo.timeline(mesh, 2, 20.0, 12.0, 12))
+    made = scenarios.from_document({**mesh.document, "timeline": first}, "demo")
+    assert [fault.until - fault.at for fault in made.timeline] == [12.0] * 12
+
+
+def test_client_views_use_the_words_of_the_score():
+    def view(rtts):
+        return demo.client_view(PairRecord("n1", "n2", [0.0] * len(rtts), rtts, []))
+
+    lost = float("nan")
+    assert view([1.0] * 20).well is None
+    assert view([1.0] * 43).well is True
+    assert view([1.0] * 36 + [lost] * 4 + [lost] * 3).well is True
+    assert view([1.0] * 35 + [lost] * 5 + [lost] * 3).well is False
+    slow = view([160.0] * 43)
+    assert (slow.well, slow.loss_ratio, slow.rtt_ms) == (False, 0.0, 160.0)
+    assert view([lost] * 43).rtt_ms is None
+
+
+def test_a_simulation_that_breaks_says_so():
+    source = demo.SimSource(scenarios.load("loss-40"), seed=1, speed=30.0, fault_every_s=None)
+
+    class Broken:
+        def publish(self, iteration, view):
+            raise ValueError("no room")
+
+    source.start(Broken())
+    end = time.monotonic() + 20
+    while not source.failure() and time.monotonic() < end:
+        time.sleep(0.02)
+    source.stop()
+    assert source.failure() == "the simulation ended: ValueError: no room"
+
+
+def test_a_real_demo_plays_a_whole_timeline():
+    source = demo.demo(Settings(), backend="vm", fault_every_s=20.0)
+    assert isinstance(source, RealSource)
+    assert not isinstance(source, LabSource)
+    assert [f.kind for f in source._faults(12.0)] == ["link-blackhole"]
+    assert source._faults(25.0) == []
+
+
+def test_a_machine_without_a_mesh_has_no_source(tmp_path):
+    (tmp_path / "eth0").mkdir()
+    (tmp_path / "eth0" / "uevent").write_text("INTERFACE=eth0\n")
+    assert machine.this_machine(Settings(), tmp_path) is None
+    assert machine.present("eth0", tmp_path) is False
+    (tmp_path / "bat0").mkdir()
+    (tmp_path / "bat0" / "uevent").write_text("DEVTYPE=batadv\nINTERFACE=bat0\n")
+    assert machine.present("bat0", tmp_path) is True
+    with pytest.raises(ConfigError, match=r"mesh\.node"):
+        machine.this_machine(Settings(), tmp_path)
+
+
+NODES = [{"name": "n1", "ip": "10.9.0.1"}, {"name": "n2", "ip": "10.9.0.2"}]
+
+
+def test_the_inventory_says_who_this_machine_is():
+    found = machine.inventory(Settings(mesh={"node": "n2", "seat": "n1", "inventory": NODES}))
+    assert found[:2] == ("n2", "n1")
+    assert found[3] == {"n1": "10.9.0.1", "n2": "10.9.0.2"}
+
+
+@pytest.mark.parametrize(
+    ("mesh", "field"),
+    [
+        ({"node": "n9", "inventory": NODES}, "mesh.node"),
+        ({"node": "n1", "seat": "n9", "inventory": NODES}, "mesh.seat"),
+        ({"node": "n1", "inventory": [{"name": "n1"}]}, "mesh.inventory.n1.ip"),
+    ],
+)
+def test_an_inventory_that_does_not_fit_is_refused(mesh, field):
+    with pytest.raises(ConfigError) as caught:
+        machine.inventory(Settings(mesh=mesh))
+    assert caught.value.field == field
+
+
+def test_a_loop_that_cannot_start_says_why(tmp_path):
+    source = machine.MachineSource(
+        Settings(mesh={"node": "n1", "interface": "x0t-none0", "inventory": NODES}, store={"directory": str(tmp_path)})
+    )
+    source.start(State(log=False))
+    end = time.monotonic() + 10
+    while not source.failure() and time.monotonic() < end:
+        time.sleep(0.02)
+    source.stop()
+    assert source.failure()
+    assert "\n" not in source.failure()
