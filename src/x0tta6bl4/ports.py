@@ -1,4 +1,4 @@
-"""What the loop asks of the world: small protocols, each with its laws. Everything real and every fake is one of them."""
+"""What the loop asks of the world: small protocols, each with its laws; everything real and every fake is one."""
 
 from __future__ import annotations
 

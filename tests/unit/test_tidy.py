@@ -14,7 +14,7 @@ FILE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 70
 BANNED = re.compile(r"Manager|Engine|Orchestrator|Integrator|Helper|Util|Enhanced|Smart|Hybrid|V2$")
 KNOWN_NAMES = {"MLEnhancedMAPEK", "MLOpsManager"}  # documented names that users of the library know
-SEEDLESS = {"time", "random", "secrets", "datetime", "threading"}
+SEEDLESS = {"time", "random", "secrets", "datetime"}
 
 
 def name(path):

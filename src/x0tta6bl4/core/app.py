@@ -80,6 +80,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        """Settings and token first, so that a mistake in them starts nothing."""
         held.settings = settings or load()
         held.token = access.ensure(held.settings.token_file)
         held.stream.stopping = False

@@ -34,12 +34,14 @@ def install(app: FastAPI) -> None:
     """Make every error of `app` a problem document."""
 
     async def refused(request: Request, error: Exception) -> JSONResponse:
+        """An error that names its status."""
         assert isinstance(error, HTTPException)
         members = error.members if isinstance(error, Problem) else {}
         headers = dict(error.headers) if error.headers else None
         return response(error.status_code, error.detail, instance=request.url.path, headers=headers, **members)
 
     async def invalid(request: Request, error: Exception) -> JSONResponse:
+        """A parameter that is not what the route declares."""
         assert isinstance(error, RequestValidationError)
         errors = [{"field": ".".join(map(str, e["loc"])), "allowed": e["msg"]} for e in error.errors()]
         detail = "; ".join(f"{e['field']}: {e['allowed']}" for e in errors)

@@ -17,6 +17,7 @@ from x0tta6bl4.mape_k.symptoms import Status, Symptoms
 from x0tta6bl4.model import Cause, Component, Diagnosis, Relation, Seconds, Symptom
 
 Sign = tuple[str, Component]  # a symptom's code and component
+Pairs = frozenset[frozenset[Component]]
 Steps = tuple[tuple[Relation, bool], ...]
 
 
@@ -66,6 +67,7 @@ class Analyzer:
                     self._leads.setdefault(expect.symptom, []).append((cause, back))
         self._raised_at: dict[Sign, Seconds] = {}
         self._active: Sequence[Symptom] = ()
+        self._cut: tuple[int, Pairs, set[Component], list[frozenset[Component]]] = (-1, frozenset(), set(), [])
         self.patience = 1.0  # factor on every settle_s
         self.next_look: Seconds | None = None  # when evidence that is waited for will have settled
 
@@ -195,18 +197,27 @@ class Analyzer:
                     unknown += 1
         return Hypothesis(rule, place, tuple(dict.fromkeys(explains)), tuple(contradictions), unknown, must and needed)
 
+    def _away(self, seat: Component, broken: Pairs) -> tuple[set[Component], list[frozenset[Component]]]:
+        """Vertices that the seat does not reach past the broken adjacencies, and those adjacencies between."""
+        everywhere = self.graph.neighbours()
+        near = reachable(everywhere, seat, broken)
+        borders = [pair for pair in broken if len(pair & near) == 1]
+        away: set[Component] = set()
+        for pair in borders:
+            (far,) = pair - near
+            if far not in away:
+                away |= reachable(everywhere, far, broken)
+        return away, borders
+
     def _parted(self, by_sign: dict[Sign, Symptom], left: set[Sign]) -> list[Cause]:
         """A partition named with its cut, where two or more vertices are away behind two or more dead adjacencies."""
         cut = [s for s in by_sign.values() if s.code in self.catalog.cuts]
         if self.seat is None or not self.catalog.partition or len(cut) < 2:
             return []
-        dead = {s.component for s in cut}
-        broken = {frozenset(ends) for link in dead if (ends := self.graph.ends(link)) is not None}
-        links = [c for c in self.graph.links if c not in dead]
-        live = self.graph.adjacency(k for k in links if frozenset(self.graph.ends(k) or ()) not in broken)
-        near = reachable(live, self.seat)
-        borders = [pair for pair in broken if len(pair & near) == 1]
-        away = {v for pair in borders for v in reachable(live, next(iter(pair - near)))}
+        broken = frozenset(frozenset(ends) for s in cut if (ends := self.graph.ends(s.component)) is not None)
+        if self._cut[:2] != (self.graph.version, broken):
+            self._cut = (self.graph.version, broken, *self._away(self.seat, broken))
+        _, _, away, borders = self._cut
         if len(away) < 2 or len(borders) < 2 or frozenset.intersection(*borders) & away:
             return []
         explained = [s for s in by_sign.values() if s.component in away or _crosses(self.graph, s.component, away)]

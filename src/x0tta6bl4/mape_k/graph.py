@@ -23,6 +23,8 @@ class Graph:
         self._layouts: dict[int, Layout] = {}
         self.links: dict[Component, None] = {}  # everything with a FROM edge, in order of appearance
         self.version = 0
+        self._ends: dict[Component, tuple[Component, Component]] = {}
+        self._neighbours: dict[Component, set[Component]] = {}
 
     def learn(self, layout: Layout) -> None:
         """Take in the relations of a layout (nothing to do for one that is known)."""
@@ -42,6 +44,9 @@ class Graph:
                 self._in.setdefault((edge.target, edge.relation), []).append(edge.source)
                 if edge.relation is Relation.FROM:
                     self.links[edge.source] = None
+                if edge.relation is not Relation.PART_OF and (ends := self.ends(edge.source)) is not None:
+                    self._neighbours.setdefault(ends[0], set()).add(ends[1])
+                    self._neighbours.setdefault(ends[1], set()).add(ends[0])
                 self.version += 1
 
     def walk(self, start: Component, path: Sequence[tuple[Relation, bool]]) -> list[Component]:
@@ -54,8 +59,13 @@ class Graph:
 
     def ends(self, link: Component) -> tuple[Component, Component] | None:
         """(from, to) vertices of a link, None where one is unknown."""
-        start, end = self._out.get((link, Relation.FROM)), self._out.get((link, Relation.TO))
-        return (start[0], end[0]) if start and end else None
+        known = self._ends.get(link)
+        if known is None:
+            start, end = self._out.get((link, Relation.FROM)), self._out.get((link, Relation.TO))
+            if not (start and end):
+                return None
+            known = self._ends[link] = (start[0], end[0])
+        return known
 
     def adjacency(self, links: Iterable[Component]) -> dict[Component, set[Component]]:
         """Undirected neighbours over the given links: a pair counts when at least one direction is among them."""
@@ -67,13 +77,23 @@ class Graph:
                 neighbours.setdefault(ends[1], set()).add(ends[0])
         return neighbours
 
+    def neighbours(self) -> dict[Component, set[Component]]:
+        """Undirected neighbours over all links, alive or not (kept up to date; do not change it)."""
+        return self._neighbours
 
-def reachable(neighbours: Neighbours, start: Component) -> set[Component]:
-    """Every vertex that `start` reaches, itself included."""
+
+def reachable(
+    neighbours: Neighbours, start: Component, without: frozenset[frozenset[Component]] = frozenset()
+) -> set[Component]:
+    """Every vertex that `start` reaches, itself included, over adjacencies that are not in `without`."""
+    touched = {vertex for pair in without for vertex in pair}
     seen, todo = {start}, [start]
     while todo:
-        for found in neighbours.get(todo.pop(), ()):
-            if found not in seen:
+        vertex = todo.pop()
+        for found in neighbours.get(vertex, ()):
+            if found not in seen and not (
+                vertex in touched and found in touched and frozenset((vertex, found)) in without
+            ):
                 seen.add(found)
                 todo.append(found)
     return seen

@@ -41,6 +41,7 @@ from x0tta6bl4.model import (
 from x0tta6bl4.ports import Actuator, Clock, Prober, Ranker, Sensor, Store, Worker
 
 STORE_LANE = "store"
+RISKS_LANE = "risks"
 RISKS_EVERY_S = 5.0
 SILENT_AFTER_S = 5.0  # a sensor that has not answered for so long is an error
 
@@ -177,7 +178,8 @@ class Loop:
         if now - self._risks_at >= RISKS_EVERY_S:
             self._risks_at = now
             view = self.state.view(now)
-            self.risks = tuple(risk for rule in self.parts.catalog.risks for risk in rule(view))
+            rules = self.parts.catalog.risks
+            self.parts.worker.start(RISKS_LANE, "risks", lambda: [risk for rule in rules for risk in rule(view)])
         taken, self.taken = self.taken, 0
         return taken
 
@@ -211,9 +213,9 @@ class Loop:
         """Plans for incidents that have no action under way; what is chosen starts its life."""
         plans: list[Plan] = []
         for incident in list(self.knowledge.open.values()):
-            if self.executor.acting(incident.id) or incident.quiet_since is not None:
+            if not self.planner.wants(incident, now) or incident.quiet_since is not None:
                 continue
-            if not self.analyzer.stands(incident.cause, now):
+            if self.executor.acting(incident.id) or not self.analyzer.stands(incident.cause, now):
                 continue
             situation = self.state.situation(
                 now,
@@ -313,6 +315,8 @@ class Loop:
                 failed_commit = isinstance(result, BaseException)
             elif lane == LANE:
                 self.executor.finished(tag, result, now)
+            elif lane == RISKS_LANE and isinstance(result, list):
+                self.risks = tuple(result)
             elif isinstance(result, Observation):
                 self.observe(result, now)
             else:

@@ -55,6 +55,15 @@ class Planner:
         self._said: dict[str, tuple[str, ...]] = {}
         self._rest: dict[str, Seconds] = {}
 
+    def wants(self, incident: Incident, now: Seconds) -> bool:
+        """Is there anything that could help, in this loop's scope, and is it time to look (again)?"""
+        cause = incident.cause
+        rule = self.catalog.cause.get((cause.code, cause.component.kind))
+        if rule is None or cause.code not in self.catalog.remedies:
+            return False
+        within = self.scope is Scope.MESH or rule.scope is Scope.NODE
+        return within and now >= self._rest.get(incident.id, 0.0)
+
     def plan(
         self,
         incident: Incident,
@@ -64,12 +73,7 @@ class Planner:
     ) -> Decision | None:
         """A plan where there is something new to say; None while there is not."""
         cause = incident.cause
-        rule = self.catalog.cause.get((cause.code, cause.component.kind))
-        remedy = self.catalog.remedies.get(cause.code)
-        if rule is None or remedy is None or (rule.scope is Scope.MESH and self.scope is Scope.NODE):
-            return None
-        if situation.now < self._rest.get(incident.id, 0.0):
-            return None
+        remedy = self.catalog.remedies[cause.code]
         proposals = remedy(cause, view)
         if not proposals:
             return None

@@ -44,7 +44,7 @@ class StateView:
 
     def live(self) -> Neighbours:
         """Undirected neighbours over links that carry something."""
-        return self._graph.adjacency(self._graph.links)
+        return self._graph.adjacency(list(self._graph.links))
 
 
 class State:

@@ -31,7 +31,7 @@ FIELDS: Final = {
     "error": "type and text of an exception; the traceback follows in `traceback`",
     "traceback": "where the exception was raised",
 }
-_WARN: Final = ("incident.opened", "action.undo failed", "action.refused")
+_WARN: Final = ("incident.opened", "action.undo_failed", "action.refused")
 
 log = logging.getLogger(f"{ROOT}.loop")
 
@@ -87,7 +87,7 @@ def sentence(event: Event) -> str:
     >>> sentence(Event(1, 0.0, "n1", "incident.opened", "i1", "node/n2", {"code": "node-down"}))
     'incident opened: node-down at node/n2'
     """
-    what = event.type.replace(".", " ")
+    what = event.type.replace(".", " ").replace("_", " ")
     subject = event.data.get("kind") or event.data.get("code") or ""
     where = event.data.get("target") or event.component
     return f"{what}: {subject} at {where}" if subject else f"{what}: {where}".rstrip(": ")

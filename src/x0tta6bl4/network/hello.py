@@ -193,7 +193,7 @@ class Peer:
         missing_first = max(0, int((arrivals[0][0] - (now - WINDOW_S)) / self.interval_s - 1.0))
         if now - self.first_at < WINDOW_S:
             missing_first = 0
-        expected = self.seq - min(s for _, s in arrivals) + 1 + overdue + missing_first
+        expected = self.seq - arrivals[0][1] + 1 + overdue + missing_first
         return max(0.0, 1.0 - len(arrivals) / expected) if expected > 0 else 0.0
 
     def rtt_ms(self, now: Seconds) -> float | None:

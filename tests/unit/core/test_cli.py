@@ -192,3 +192,42 @@ def test_totals_show_a_dash_for_what_was_not_run(capsys):
 def test_version_and_module():
     told = subprocess.run([sys.executable, "-m", "x0tta6bl4", "--version"], capture_output=True, text=True, check=True)
     assert told.stdout.startswith("x0tta6bl4 3.")
+
+
+def test_demo_prints_events_as_json_lines(capsys):
+    lines = output(
+        capsys, "demo", "--no-api", "--json", "--seconds", "2", "--speed", "20", "--every", "10"
+    ).splitlines()
+    assert "incident.opened" in {json.loads(line)["type"] for line in lines}
+
+
+def test_demo_and_lab_up_say_where_the_api_is(capsys):
+    assert "API http://127.0.0.1:" in output(capsys, "demo", "--seconds", "0.5")
+    assert "demo: simulated mesh" in output(capsys, "lab", "up", "--seconds", "0.5")
+
+
+def test_run_without_a_mesh_offers_the_demo(capsys, monkeypatch):
+    monkeypatch.setenv("X0T_MESH__INTERFACE", "x0t-none0")
+    told = complaint(capsys, "run", code=Exit.UNSUPPORTED)
+    assert "'x0t-none0'" in told
+    assert "`x0t demo`" in told
+
+
+def test_score_runs_judges_and_reports(capsys, tmp_path):
+    common = ["lab", "score", "blackhole", "--json", "s.json", "--report", "page"]
+    text = output(capsys, *common)
+    totals = dict(line.split(maxsplit=1) for line in text.splitlines() if line.strip())
+    assert totals["detected"].strip() == "100 %"
+    assert totals["runs"].strip() == "2"
+    assert "page/index.html" in text
+    assert "<html" in (tmp_path / "page" / "index.html").read_text().lower()
+    before = (tmp_path / "s.json").read_bytes()
+    output(capsys, *common)  # nothing is missing, so nothing is run
+    assert (tmp_path / "s.json").read_bytes() == before
+
+
+def test_a_full_disk_is_one_line(capsys, tmp_path):
+    (tmp_path / "page").write_text("a file where the directory should be")
+    off = ["lab", "score", "blackhole", "--controller", "off", "--json", "s.json", "--report", "page"]
+    told = complaint(capsys, *off, code=Exit.FAILED)
+    assert told.startswith("error: ")

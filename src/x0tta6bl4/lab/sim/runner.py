@@ -141,8 +141,8 @@ def run(
 ) -> RunRecord:
     """Run a scenario to 120 s after its last fault (hold cap + 30 s); without a factory the mesh is on its own.
 
-    freeze_at: from then on no participant is ticked (the replay that judges harm). until: stop earlier. Raises ConfigError for a wrong
-    tuning and AssertionError where an invariant of the simulator breaks.
+    freeze_at: from then on no participant is ticked (the replay that judges harm). until: stop earlier.
+    Raises ConfigError for a wrong tuning and AssertionError where an invariant of the simulator breaks.
     """
     chosen = scenario.variant(tuning=tuning)
     simulation = Simulation(
