@@ -23,8 +23,8 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402  # the thread limits above must come first
 
 from x0tta6bl4.catalog import Metric, Scope  # noqa: E402
-from x0tta6bl4.core.workers import ThreadWorker  # noqa: E402
 from x0tta6bl4.core.controller import NoProber  # noqa: E402
+from x0tta6bl4.core.workers import ThreadWorker  # noqa: E402
 from x0tta6bl4.mape_k.loop import Loop, Parts  # noqa: E402
 from x0tta6bl4.mape_k.memory import MemoryStore  # noqa: E402
 from x0tta6bl4.model import Component, Edge, Layout, Observation  # noqa: E402

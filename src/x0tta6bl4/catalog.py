@@ -195,6 +195,8 @@ class Catalog:
     cuts: frozenset[str] = frozenset()  # symptom codes that mean: this link carries nothing
     carries: Callable[[Component, View], bool] | None = None  # does this link carry anything, as far as is known
     partition: str = ""  # cause code for "a part of the graph is cut off", "" for none
+    vertex_down: str = ""  # cause code for "a vertex is dead", the other explanation of a part that is cut off
+    unheard: str = ""  # symptom code for "nothing is heard from this vertex"
 
     def __post_init__(self) -> None:
         metrics = {(m.kind, m.name) for m in self.metrics}

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from x0tta6bl4 import __version__
-from x0tta6bl4.core.commands import config, demo, lab, query
+from x0tta6bl4.core.commands import config, demo, lab, query, store
 from x0tta6bl4.core.commands.output import Exit, code_of
 from x0tta6bl4.errors import X0tError
 
@@ -32,6 +32,7 @@ app.command()(query.status)
 app.command()(query.incidents)
 app.command()(query.explain)
 app.add_typer(config.app, name="config")
+app.add_typer(store.app, name="store")
 
 
 def _version(asked: bool) -> None:

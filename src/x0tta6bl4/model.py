@@ -143,6 +143,7 @@ class Cause:
     confidence: float  # [0, 1]
     explains: tuple[Symptom, ...]
     contradicted_by: tuple[str, ...] = ()
+    behind: tuple[Component, ...] = ()  # vertices that are cut off by it
     detail: str = ""
 
 

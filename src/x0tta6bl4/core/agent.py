@@ -15,11 +15,12 @@ from typing import Final, Protocol
 import numpy as np
 
 from x0tta6bl4.catalog import Scope
+from x0tta6bl4.errors import ProtocolError
 from x0tta6bl4.lab.participants import NodePorts
 from x0tta6bl4.mape_k.guards import Limits
 from x0tta6bl4.mape_k.loop import Loop, Parts
 from x0tta6bl4.model import Component, Iteration, Layout, Observation, Seconds, Window
-from x0tta6bl4.network import names, report
+from x0tta6bl4.network import names, report, told
 from x0tta6bl4.network.actuators import NodeActuator
 from x0tta6bl4.network.catalog import mesh_catalog
 from x0tta6bl4.network.hello import HURRY_MAX
@@ -138,7 +139,8 @@ class Agent:
         self.hellos.interfaces = self._own_interfaces
         _, malformed = split(self.ports.wire.receive(), self.hellos, self.prober)
         self.malformed += malformed
-        self.ports.transport.receive()
+        for _, _, payload in self.ports.transport.receive():
+            self._hear_controller(payload, now)
         self.hellos.send(now)
         self.prober.tick(now)
         self.actuator.expire()
@@ -169,6 +171,12 @@ class Agent:
             self._next_report = now + self.settings.report_s
             self._report(now, urgent=urgent)
         self._next_pass = min(self._next_pass, max(self._next_report, now + self.period_s))
+
+    def _hear_controller(self, payload: bytes, now: Seconds) -> None:
+        try:
+            self.loop.observe(told.observation(self.ports.name, told.decode(payload), now), now)
+        except ProtocolError:
+            self.malformed += 1
 
     # -- neighbours ---------------------------------------------------------------------------------------------
 

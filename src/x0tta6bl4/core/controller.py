@@ -19,11 +19,13 @@ from x0tta6bl4.lab.participants import ControllerPorts
 from x0tta6bl4.mape_k.guards import Limits
 from x0tta6bl4.mape_k.loop import Loop, Parts
 from x0tta6bl4.model import ActionState, Component, Event, Iteration, Layout, Observation, Relation, Seconds, Window
-from x0tta6bl4.network import names, report
+from x0tta6bl4.network import names, report, told
 from x0tta6bl4.network.catalog import mesh_catalog
 from x0tta6bl4.ports import Proof, Store
 
 UNATTACHED_S: Final = 5.0  # how long an agent's action waits for the incident that it belongs to
+CONVERGING: Final = "mesh-converging"  # serves whatever is being healed and keeps no incident open
+TELL_EVERY_S: Final = 5.0
 SETTLING_S: Final = 0.1  # the shortest time between two passes
 
 
@@ -121,6 +123,7 @@ class Controller:
         self._held: dict[str, dict[str, tuple[str, bool]]] = {}  # incident -> agent's action -> (state, lease)
         self._said: dict[str, str] = {}  # agent's action -> state that was said
         self._waiting: list[tuple[Seconds, str, report.ActionNews]] = []
+        self._next_tell = ports.clock.now() + 1.0  # the first reports come in before
         self._next_pass = float("-inf")
         self._last_pass = float("-inf")
         self._urgent = False
@@ -156,7 +159,17 @@ class Controller:
         self._next_pass, self._last_pass, self._urgent = now + self.settings.pass_s, now, False
         self.last = self.loop.run_once()
         self._attach(now)
+        if now >= self._next_tell:
+            self._next_tell = now + TELL_EVERY_S
+            self._tell(now)
         self.see(self.last)
+
+    def _tell(self, now: Seconds) -> None:
+        """Tell every agent which nodes have a link."""
+        live = self.loop.state.live(now)
+        payload = told.encode((a.name, b.name) for a, near in live.items() for b in near if a < b)
+        for node in self.ages.heard:
+            self.ports.transport.send(node, payload)
 
     # -- agents' actions ----------------------------------------------------------------------------------------
 
@@ -165,7 +178,7 @@ class Controller:
         waiting, self._waiting = self._waiting, []
         for since, node, action in waiting:
             incident = self._incident_of(Component.parse(action.target), action.cause)
-            if incident:
+            if incident and not action.cause.startswith(CONVERGING):
                 self._held.setdefault(incident, {})[action.id] = (action.state, action.lease)
             if incident or now - since > UNATTACHED_S:
                 self.ports.emit(
@@ -211,7 +224,7 @@ class Controller:
                 c in touched for _, c in self.loop.knowledge.covered(incident)
             ):
                 return incident.id
-        if cause.startswith("mesh-converging"):  # it serves whatever is being healed
+        if cause.startswith(CONVERGING):  # it serves whatever is being healed
             return max((i.seq, i.id) for i in self.loop.knowledge.open.values())[1] if self.loop.knowledge.open else ""
         return ""
 

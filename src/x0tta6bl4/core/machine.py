@@ -7,8 +7,9 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from x0tta6bl4.core.agent import Agent, AgentSettings
 from x0tta6bl4.core.controller import Controller, ControllerSettings
 from x0tta6bl4.core.mesh_view import mesh_view
 from x0tta6bl4.core.settings import Settings
-from x0tta6bl4.core.store import Ids, SqlStore
+from x0tta6bl4.core.store import Blocks, Ids, Recorder, SqlStore
 from x0tta6bl4.core.view import Publisher, Source
 from x0tta6bl4.core.watched import watched
 from x0tta6bl4.core.workers import ThreadWorker
@@ -26,8 +27,8 @@ from x0tta6bl4.lab.participants import (
     ControllerPorts,
     DeclaredNode,
     NodePorts,
-    Participant,
 )
+from x0tta6bl4.mape_k.loop import Loop
 from x0tta6bl4.model import Iteration
 
 NETWORK = Path("/sys/class/net")
@@ -43,6 +44,16 @@ class SystemClock:
     def utc(self) -> float:
         """Seconds since 1970."""
         return time.time()
+
+
+def count_on(loop: Loop, store: SqlStore) -> None:
+    """A loop that starts again goes on numbering its events where its store ends."""
+    loop._event_seq = max(loop._event_seq, store.last_event())  # noqa: SLF001  # `Parts` has no place for it
+
+
+def store_url(settings: Settings, *, agent: bool) -> str:
+    """Where this machine's agent, or its controller, keeps what it decided."""
+    return f"sqlite:///{settings.store.path / 'agent.db'}" if agent else settings.store.database
 
 
 def present(interface: str, network: Path = NETWORK) -> bool:
@@ -116,24 +127,38 @@ class MachineSource:
             self._failure = f"{type(error).__name__}: {error}"
 
     def _loop(self, stack: ExitStack, publisher: Publisher) -> None:
-        participants: list[Participant] = [self._agent(stack)]
+        members = [self._member(stack, self.me, self._agent)]
         if self.me == self.seat:
-            participants.append(self._controller(stack, publisher))
-        for participant in participants:
-            stack.callback(participant.close)
+            members.append(self._member(stack, CONTROLLER, partial(self._controller, publisher=publisher)))
         while not self._stop.wait(self._settings.loop.tick_s):
             now = self._clock.now()
-            for participant in participants:
+            for participant, recorder in members:
+                before = participant.last
                 participant.tick(now)
+                if participant.last is not None and participant.last is not before:
+                    recorder.see(participant.last)
 
-    def _store(self, stack: ExitStack, url: str, origin: str) -> SqlStore:
+    def _member(
+        self, stack: ExitStack, name: str, build: Callable[[ExitStack, SqlStore], Agent | Controller]
+    ) -> tuple[Agent | Controller, Recorder]:
+        """A participant that goes on where its store ends, and what keeps its passes and readings."""
+        store = self._store(stack, name)
+        participant = build(stack, store)
+        count_on(participant.loop, store)
+        blocks = stack.enter_context(closing(Blocks(self._settings.store.path / f"readings-{name}")))
+        recorder = stack.enter_context(closing(Recorder(store, blocks, self._clock, participant.loop.columns)))
+        stack.callback(participant.close)
+        return participant, recorder
+
+    def _store(self, stack: ExitStack, origin: str) -> SqlStore:
         self._settings.store.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        url = store_url(self._settings, agent=origin != CONTROLLER)
         return stack.enter_context(SqlStore(url, origin, clock=self._clock, random=self._random))
 
     def _ids(self) -> Ids:
         return Ids(self._clock, self._random)
 
-    def _agent(self, stack: ExitStack) -> Agent:
+    def _agent(self, stack: ExitStack, store: SqlStore) -> Agent:
         linux, sockets = (importlib.import_module(f"x0tta6bl4.network.{name}") for name in ("linux", "sockets"))
         mine = next(node for node in self.nodes if node.name == self.me)
         mesh_if, ports = self._settings.mesh.interface, [declared.name for declared in mine.interfaces]
@@ -143,11 +168,10 @@ class MachineSource:
         stack.callback(wire.close)
         transport: Any = sockets.LinuxTransport(self.me, self.seat, self._peers)
         stack.callback(transport.close)
-        path = self._settings.store.path
         settings = self._settings
         return Agent(
             NodePorts(self.me, kernel, wire, transport, self._clock, self._random, self.nodes, self.seat),
-            self._store(stack, f"sqlite:///{path / 'agent.db'}", self.me),
+            store,
             ThreadWorker(),
             self._ids(),
             AgentSettings(
@@ -156,15 +180,14 @@ class MachineSource:
                 hello_interval_s=settings.probe.hello_interval_s,
                 large_interval_s=settings.probe.large_interval_s,
                 limits=settings.safety.limits(),
-                journal=path / "orders.json",
+                journal=settings.store.path / "orders.json",
             ),
         )
 
-    def _controller(self, stack: ExitStack, publisher: Publisher) -> Participant:
+    def _controller(self, stack: ExitStack, store: SqlStore, publisher: Publisher) -> Controller:
         sockets = importlib.import_module("x0tta6bl4.network.sockets")
         transport: Any = sockets.LinuxTransport(CONTROLLER, self.seat, self._peers)
         stack.callback(transport.close)
-        store = self._store(stack, self._settings.store.database, CONTROLLER)
         loop, limits = self._settings.loop, self._settings.safety.limits()
         rates = ControllerSettings(loop.tick_s, loop.controller_pass_s, limits)
 

@@ -87,6 +87,8 @@ def truth_of(fault: Fault, topology: Topology, seat: str) -> Truth:
     if fault.kind == "agent-death":
         return Truth("agent-down", f"node/{fault.node}")
     code = {"link-loss": "link-lossy", "link-delay": "link-slow"}.get(fault.kind, "link-down")
+    if code == "link-lossy" and fault.loss_ratio >= 1:
+        code = "link-down"  # a link that loses everything is dead
     link = fault.links[0]
     one_way = fault.source and code != "link-slow"  # a delay is measured round trip: it has no direction
     return Truth(code, link.directed(fault.source) if one_way else link.adjacency)

@@ -23,7 +23,8 @@ class Lines:
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._buffer = b""
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if sock.family == socket.AF_INET:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def fileno(self) -> int:
         """For select."""

@@ -111,7 +111,7 @@ def _command(port: int, token_file: Path, console: Path, extra_path: tuple[Path,
         f"x0t.python={sys.executable} x0t.path={path} x0t.token={token_file}"
     )
     return [
-        *(QEMU, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,-avx,-avx2", "-m", str(memory_mb), "-smp", str(CPUS)),
+        *(QEMU, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "Nehalem", "-m", str(memory_mb), "-smp", str(CPUS)),
         *("-display", "none", "-serial", f"file:{console}", "-monitor", "none", "-no-reboot"),
         *("-kernel", str(kernel), "-initrd", str(directory() / "initramfs.gz"), "-append", words),
         *("-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap"),

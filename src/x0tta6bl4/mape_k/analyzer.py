@@ -9,7 +9,7 @@ most wins, ties go to the larger prior (a parsimonious set cover, as in Reggia's
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from x0tta6bl4.catalog import Catalog, CauseRule, Expect, Mode
 from x0tta6bl4.mape_k.graph import Graph, reachable
@@ -18,6 +18,7 @@ from x0tta6bl4.model import Cause, Component, Diagnosis, Relation, Seconds, Symp
 
 Sign = tuple[str, Component]  # a symptom's code and component
 Pairs = frozenset[frozenset[Component]]
+SETTLE_PART_S = 0.3  # how long the verdict "parted" waits for somebody behind the cut to be heard
 Steps = tuple[tuple[Relation, bool], ...]
 
 
@@ -30,6 +31,7 @@ class Hypothesis:
     explains: tuple[Symptom, ...]
     contradictions: tuple[str, ...]
     unknown: int
+    apart: int  # how many of the unknown are not about the component itself
     stands: bool  # what it needs is there
 
     @property
@@ -75,9 +77,8 @@ class Analyzer:
         """Every symptom that this cause explains, whether it is there or not."""
         rule = self.catalog.cause.get((cause.code, cause.component.kind))
         signs = {(s.code, s.component) for s in cause.explains}
-        if rule is None:
-            signs |= self._touching(cause)
-        else:
+        signs |= self._touching(cause.behind)
+        if rule is not None:
             for expect in rule.expects:
                 if expect.mode is not Mode.NOT:
                     kind = self.catalog.symptom[expect.symptom].kind
@@ -86,12 +87,11 @@ class Analyzer:
                             signs.add((expect.symptom, place))
         return frozenset(signs)
 
-    def _touching(self, cause: Cause) -> set[Sign]:
-        """Every symptom of the vertices that are away and of the links that touch them."""
-        kind = self.seat.kind if self.seat is not None else ""
-        away = [Component(kind, name) for name in cause.component.name.split(",")]
-        places = dict.fromkeys(away)
-        for vertex in away:
+    def _touching(self, vertices: Iterable[Component]) -> set[Sign]:
+        """Every symptom of these vertices and of the links that touch them."""
+        places: dict[Component, None] = {}
+        for vertex in vertices:
+            places[vertex] = None
             for relation in (Relation.FROM, Relation.TO):
                 places.update(dict.fromkeys(self.graph.walk(vertex, ((relation, True),))))
         return {(r.code, place) for place in places for r in self.catalog.symptoms if r.kind == place.kind}
@@ -124,9 +124,10 @@ class Analyzer:
         left = set(free)
         self.next_look = None
         diagnoses: list[Diagnosis] = []
-        for cause in self._parted(by_sign, left):
-            diagnoses.append(Diagnosis((cause,), now))
-            left -= self.covers(cause)
+        parted = self._parted(by_sign, left, now)
+        if parted is not None:
+            diagnoses.append(parted)
+            left -= self.covers(parted.cause)
         hypotheses = self._hypotheses(left, by_sign, now)
         while left:
             ranked = sorted(hypotheses, key=lambda h: self._rank(h, left), reverse=True)
@@ -134,11 +135,8 @@ class Analyzer:
             explained = set() if best is None else {(s.code, s.component) for s in best.explains} & left
             if best is None or not explained:
                 break
-            settled = min(self._raised_at[sign] for sign in explained) + best.rule.settle_s * self.patience
             hypotheses.remove(best)
-            if best.unknown and now < settled - 1e-9:
-                self.next_look = settled if self.next_look is None else min(settled, self.next_look)
-            else:
+            if not (best.unknown and self._wait(explained, best.rule.settle_s, now)):
                 others = [h.cause() for h in ranked[1:] if {(s.code, s.component) for s in h.explains} & explained]
                 diagnoses.append(Diagnosis((best.cause(), *others[:4]), now))
                 explained |= self.covers(best.cause()) & left
@@ -146,9 +144,9 @@ class Analyzer:
         return tuple(diagnoses)
 
     @staticmethod
-    def _rank(hypothesis: Hypothesis, left: set[Sign]) -> tuple[int, float, str]:
+    def _rank(hypothesis: Hypothesis, left: set[Sign]) -> tuple[int, int, float, str]:
         gain = sum((s.code, s.component) in left for s in hypothesis.explains)
-        return (gain, hypothesis.rule.prior, str(hypothesis.component))
+        return (gain, -hypothesis.apart, hypothesis.rule.prior, str(hypothesis.component))
 
     def _hypotheses(self, left: set[Sign], by_sign: dict[Sign, Symptom], now: Seconds) -> list[Hypothesis]:
         tried: set[tuple[str, Component]] = set()
@@ -186,16 +184,17 @@ class Analyzer:
                 elif expect.mode is Mode.ALL:
                     wanted.append((expect.symptom, where))
         since = min((s.since for s in explains), default=now)
-        unknown = 0
+        unknown = apart = 0
         for code, where in wanted:
-            match self.symptoms.status(code, where, since, now):
-                case Status.ABSENT:
-                    contradictions.append(f"no {code} on {where}")
-                case Status.UNKNOWN:
-                    unknown += 1
-                case Status.ACTIVE:  # raised, but inhibited by an expected reboot or a window
-                    unknown += 1
-        return Hypothesis(rule, place, tuple(dict.fromkeys(explains)), tuple(contradictions), unknown, must and needed)
+            status = self.symptoms.status(code, where, since, now)
+            if status is Status.ABSENT:
+                contradictions.append(f"no {code} on {where}")
+            else:  # not known; ACTIVE here is raised, but inhibited by an expected reboot or a window
+                unknown += 1
+                apart += where != place
+        return Hypothesis(
+            rule, place, tuple(dict.fromkeys(explains)), tuple(contradictions), unknown, apart, must and needed
+        )
 
     def _away(self, seat: Component, broken: Pairs) -> tuple[set[Component], list[frozenset[Component]]]:
         """Vertices that the seat does not reach past the broken adjacencies, and those adjacencies between."""
@@ -209,33 +208,67 @@ class Analyzer:
                 away |= reachable(everywhere, far, broken)
         return away, borders
 
-    def _parted(self, by_sign: dict[Sign, Symptom], left: set[Sign]) -> list[Cause]:
-        """A partition named with its cut, where two or more vertices are away behind two or more dead adjacencies."""
+    def _parted(self, by_sign: dict[Sign, Symptom], left: set[Sign], now: Seconds) -> Diagnosis | None:
+        """Two or more vertices are away: named with the cut, or by the one dead vertex that all of the cut touches.
+
+        A single dead link towards them cannot be told from a dead vertex behind it: both are said.
+        """
         cut = [s for s in by_sign.values() if s.code in self.catalog.cuts]
-        if self.seat is None or not self.catalog.partition or len(cut) < 2:
-            return []
+        if self.seat is None or not self.catalog.partition or not cut:
+            return None
         broken = frozenset(frozenset(ends) for s in cut if (ends := self.graph.ends(s.component)) is not None)
         if self._cut[:2] != (self.graph.version, broken):
             self._cut = (self.graph.version, broken, *self._away(self.seat, broken))
         _, _, away, borders = self._cut
-        if len(away) < 2 or len(borders) < 2 or frozenset.intersection(*borders) & away:
-            return []
-        explained = [s for s in by_sign.values() if s.component in away or _crosses(self.graph, s.component, away)]
-        if not any((s.code, s.component) in left for s in explained):
-            return []
-        name = ",".join(sorted(v.name for v in away))
-        cut_names = ", ".join(sorted("-".join(sorted(v.name for v in pair)) for pair in borders))
-        return [
-            Cause(
-                self.catalog.partition,
-                Component("partition", name),
-                0.95,
-                tuple(explained),
-                detail=f"cut at {cut_names}",
-            )
-        ]
+        since = min(s.since for s in cut)
+        if len(away) < 2 or any(self._heard(vertex, since, now) for vertex in away):
+            return None
+        signs = self._touching(away)
+        explained = tuple(s for s in by_sign.values() if (s.code, s.component) in signs)
+        free = {(s.code, s.component) for s in explained} & left
+        if not free:
+            return None
+        if self._wait(free, SETTLE_PART_S, now):
+            left -= free
+            return None
+        name, cut_at = ",".join(sorted(v.name for v in away)), ", ".join(sorted("-".join(_names(p)) for p in borders))
+        parted = Cause(
+            self.catalog.partition,
+            Component(self.catalog.partition, name),
+            0.9,
+            explained,
+            behind=tuple(sorted(away)),
+            detail=f"cut at {cut_at}",
+        )
+        middle = frozenset.intersection(*borders) & away
+        if not middle or not self.catalog.vertex_down:
+            return Diagnosis((parted,), now)
+        (dead,) = middle
+        down = Cause(
+            self.catalog.vertex_down,
+            dead,
+            0.8 if len(borders) > 1 else 0.4,
+            explained,
+            behind=tuple(sorted(away - {dead})),
+            detail=f"it cuts off {name}",
+        )
+        ranked = (
+            (down, replace(parted, confidence=0.2)) if len(borders) > 1 else (replace(parted, confidence=0.6), down)
+        )
+        return Diagnosis(ranked, now)
+
+    def _heard(self, vertex: Component, since: Seconds, now: Seconds) -> bool:
+        code = self.catalog.unheard
+        return bool(code) and self.symptoms.status(code, vertex, since, now) is Status.ABSENT
+
+    def _wait(self, signs: set[Sign], settle_s: Seconds, now: Seconds) -> bool:
+        """Must the verdict on these symptoms wait? Remembers when to look again."""
+        settled = min(self._raised_at[sign] for sign in signs) + settle_s * self.patience
+        if now >= settled - 1e-9:
+            return False
+        self.next_look = settled if self.next_look is None else min(settled, self.next_look)
+        return True
 
 
-def _crosses(graph: Graph, link: Component, away: set[Component]) -> bool:
-    ends = graph.ends(link)
-    return ends is not None and (ends[0] in away or ends[1] in away)
+def _names(pair: frozenset[Component]) -> list[str]:
+    return sorted(vertex.name for vertex in pair)

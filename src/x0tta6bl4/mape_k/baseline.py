@@ -78,6 +78,7 @@ class Baseline:
             return
         self.last = np.where(new, at, self.last)
         values = self.table.values[self.rows]
+        new &= np.isfinite(values)  # a sensor that says infinity teaches nothing
         first = new & (self.seen == 0)
         self.mean = np.where(first, values, self.mean)
         step = np.clip(values - self.mean, -CLIP * self.spread, CLIP * self.spread)
@@ -93,7 +94,7 @@ class Baseline:
         if self.mean.shape[1] < size:
             self._grow()
         over = self.table.values[self.rows[i], :size] - self.mean[i, :size]
-        return np.where(self.seen[i, :size] >= WARM_UP, over, over * 0)
+        return np.where((self.seen[i, :size] >= WARM_UP) | np.isnan(over), over, np.float32(0))
 
     def anomalies(self, now: Seconds, least: float = 0.5) -> list[Anomaly]:
         """Fresh values that score at least `least`; score = d / (d + SCORE_SPREADS), d in spreads."""

@@ -64,15 +64,23 @@ class Executor:
     # -- intake -------------------------------------------------------------------------------------------------
 
     def restore(self, records: Iterable[ActionRecord]) -> None:
-        """Take up what an earlier process left: an intended action is resolved by reading, never issued again."""
+        """Take up what an earlier process left: an intended action is resolved by reading, never issued again.
+
+        A lease is confirmed again: its confirmation may never have arrived.
+        """
         for record in records:
             self.live[record.id] = record
             self._attempts[record.key[:3]] = max(record.attempt, self._attempts.get(record.key[:3], 0))
-            if record.state in (ActionState.INTENDED, ActionState.APPLIED, ActionState.PROVING, ActionState.UNDOING):
-                actuator = self.by_kind.get(record.action.kind)
-                if actuator is not None:
-                    order = self._order(record)
-                    self._call(f"resolve:{record.id}", lambda a=actuator, o=order: a.resolve(o))  # type: ignore[misc]
+            if record.state is ActionState.AWAITING:
+                continue
+            actuator = self.by_kind.get(record.action.kind)
+            if actuator is None:
+                self._end(record, ActionState.UNDO_FAILED, "no actuator for this kind any more", record.at)
+            elif record.state is ActionState.CONFIRMED:
+                self._call(f"confirm:{record.id}", lambda a=actuator, i=record.id: a.confirm(i))  # type: ignore[misc]
+            else:
+                order = self._order(record)
+                self._call(f"resolve:{record.id}", lambda a=actuator, o=order: a.resolve(o))  # type: ignore[misc]
 
     def propose(self, incident: str, proposal: Proposal, now: Seconds) -> ActionRecord:
         """Start the life of one action; it is intended at once where its kind may act by itself."""

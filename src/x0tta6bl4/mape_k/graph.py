@@ -101,7 +101,7 @@ def reachable(
 
 def would_part(neighbours: Neighbours, pairs: Iterable[tuple[Component, Component]]) -> bool:
     """Would taking these adjacencies away separate vertices that are connected now?"""
-    gone = {frozenset(p) for p in pairs}
+    gone = {frozenset((a, b)) for a, b in pairs if b in neighbours.get(a, ())}
     without = {
         vertex: {n for n in near if frozenset((vertex, n)) not in gone}
         for vertex, near in neighbours.items()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from x0tta6bl4.catalog import ActionKind, Autonomy, Proposal
 from x0tta6bl4.mape_k.graph import Neighbours, reachable, would_part
-from x0tta6bl4.model import ActionRecord, Component, Seconds
+from x0tta6bl4.model import ActionRecord, ActionState, Component, Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +118,20 @@ def blast_radius(proposal: Proposal, kind: ActionKind, view: Situation) -> str:
 
 def cool_down(proposal: Proposal, kind: ActionKind, view: Situation) -> str:
     """Rate and cool-down per target."""
-    same = [r for r in view.recent if r.action.target == proposal.action.target and r.applied_at is not None]
-    window = [r for r in same if view.now - r.proposed_at < view.limits.per_target_window_s]
+    same = [r for r in view.recent if r.action.target == proposal.action.target]
+    window = [
+        r for r in same if r.applied_at is not None and view.now - r.proposed_at < view.limits.per_target_window_s
+    ]
     if len(window) >= view.limits.per_target_max:
         return f"{len(window)} actions on {proposal.action.target} within {view.limits.per_target_window_s:.0f} s"
-    failed = [r for r in same if r.action.kind == kind.kind and r.confirmed_at is None]
+    tries = view.limits.level(kind) in (Autonomy.APPROVE, Autonomy.ACT)  # below, what was refused was advice only
+    failed = [
+        r
+        for r in same
+        if r.action.kind == kind.kind
+        and r.confirmed_at is None
+        and (r.applied_at is not None or (tries and r.state is ActionState.REFUSED))
+    ]
     if failed and view.now - failed[-1].at < kind.cool_down_s:
         return f"{kind.kind} on {proposal.action.target} did not help {view.now - failed[-1].at:.0f} s ago"
     return ""

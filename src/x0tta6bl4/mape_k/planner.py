@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from x0tta6bl4.catalog import Catalog, Proposal, Scope, View
+from x0tta6bl4.catalog import Autonomy, Catalog, Proposal, Scope, View
 from x0tta6bl4.mape_k.guards import RULES, Rule, Situation, refusal
 from x0tta6bl4.model import Candidate, Incident, Plan, Seconds
 from x0tta6bl4.ports import Ranker
@@ -31,7 +31,7 @@ class SuccessRanker:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A plan, and the proposal behind its choice (None where every candidate was refused)."""
+    """A plan, and the proposal behind its choice (None where every candidate was refused, or it is only advised)."""
 
     plan: Plan
     proposal: Proposal | None
@@ -86,7 +86,8 @@ class Planner:
         ranked = tuple(self.ranker.rank(candidates, context))
         chosen = next((c for c in ranked if not c.refused_by), None)
         said = tuple(f"{c.action.kind}:{c.refused_by.split(':')[0]}" for c in ranked)
-        if chosen is None:
+        advised = chosen is not None and self._advises(chosen, situation)
+        if chosen is None or advised:
             self._rest[incident.id] = situation.now + RETRY_S
             if self._said.get(incident.id) == said:
                 return None
@@ -101,7 +102,14 @@ class Planner:
             context=context,
             context_version=CONTEXT_VERSION,
         )
-        return Decision(plan, None if chosen is None else by_candidate[id(chosen)])
+        return Decision(plan, None if chosen is None or advised else by_candidate[id(chosen)])
+
+    def _advises(self, candidate: Candidate, situation: Situation) -> bool:
+        kind = self.catalog.action[candidate.action.kind]
+        return situation.limits.level(kind) is Autonomy.ADVISE
+
+    def _level(self, candidate: Candidate, situation: Situation) -> Autonomy:
+        return situation.limits.level(self.catalog.action[candidate.action.kind])
 
     def forget(self, incident_id: str) -> None:
         """The incident closed."""

@@ -73,7 +73,7 @@ class NodeActuator:
         known = self.applied.get(order.id)
         if known is not None:
             return Outcome(order.id, Did.DONE, "already done", known.before)
-        if order.action.kind not in self.kinds or names.owner(order.action.target) != self.node:
+        if order.action.kind not in self.kinds or _acts_on(order.action.target) != self.node:
             return Outcome(order.id, Did.REFUSED, f"{order.action.target} is not of {self.node}")
         try:
             before = self._do(order.action)
@@ -235,6 +235,11 @@ class NodeActuator:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self.journal)
+
+
+def _acts_on(target: Component) -> str:
+    """The node whose settings an action on `target` changes: for a link the one that hears it."""
+    return names.ends(target)[1][0] if target.kind == "link" else names.owner(target)
 
 
 def _settings(interface: Interface) -> Before:

@@ -53,6 +53,7 @@ METRICS: Final = (
     Metric("link", "throughput_kbit", "throughput (BATMAN_V)", 10),
     Metric("link", "last_seen_ms", "time since the kernel heard the neighbour", 10),
     Metric("link", "attached", "1 where both interfaces are attached, as far as is known", 3),
+    Metric("told", "carries", "1 where the controller says that two nodes have a link", 30),
     Metric("route", "best", "1 where it is the route in use", 5),
     Metric("route", "tq", "what the neighbour offers: TQ, or throughput in Mbit/s", 5),
 )
@@ -152,11 +153,13 @@ def mesh_catalog(own: str | None = None) -> Catalog:
         name="mesh",
         metrics=METRICS,
         symptoms=SYMPTOMS,
-        causes=CAUSES,
+        causes=tuple(c for c in CAUSES if own is None or c.scope is Scope.NODE),
         actions=ACTIONS,
         remedies=Remedies(own).by_cause() if own is not None else {},
         risks=RISKS,
         cuts=frozenset({"link-silent"}),
         carries=carries,
-        partition="partition",
+        partition="" if own is not None else "partition",  # one node cannot tell who is cut off from whom
+        vertex_down="node-down",
+        unheard="node-silent",
     )

@@ -25,7 +25,9 @@ HURRY_SHIFT, HURRY_MAX = 2, 3  # two bits: over how many hops the mesh is asked 
 UNKNOWN: Final = 0xFFFF
 LARGE_BYTES: Final = 1452  # with IPv6 and UDP headers: a 1,500-byte packet
 WINDOW_S: Final = 2.0
+LOSSY: Final = 0.1
 NEWS_MAX: Final = 600  # bytes
+SETTLE_S: Final = 0.25  # after a silence, what the far end tells of this side is still of before
 MUTE_S: Final = 0.3  # who says nothing at all says nothing about frame sizes
 
 
@@ -132,6 +134,7 @@ class Peer:
     silence_out_ms: float | None = None
     large_silence_out_ms: float | None = None
     told_at: Seconds = float("-inf")
+    resumed_at: Seconds = float("-inf")
     leaving: bool = False
     hurry: int = 0
     news: bytes = b""
@@ -141,8 +144,8 @@ class Peer:
         """Take in one hello of this peer."""
         if hello.seq < self.seq - 1000:  # it started again
             self.arrivals.clear()
-        if now - self.last_at > MUTE_S:  # it was away: judge its large ones from now
-            self.last_large_at = now
+        if now - self.last_at > MUTE_S:  # it was away: judge it from now
+            self.last_large_at = self.resumed_at = now
         self.seq = max(hello.seq, self.seq) if self.arrivals else hello.seq
         self.last_at = now
         self.leaving, self.hurry, self.news, self.echo_us = hello.leaving, hello.hurry, hello.news, hello.sent_us
@@ -152,7 +155,7 @@ class Peer:
         if hello.echo_us:
             self.round_trips.append(max(0.0, now - (hello.echo_us + hello.held_us) / 1e6))
             self.rtt_at = now
-        if hello.silence_ms is not None:
+        if hello.silence_ms is not None and now - self.resumed_at > SETTLE_S:
             self.told_at = now
             self.silence_out_ms = float(hello.silence_ms)
             self.loss_out = None if hello.loss_permille is None else hello.loss_permille / 1000
@@ -168,8 +171,16 @@ class Peer:
         self.last_large_at += lag_s
 
     def silence_ms(self, now: Seconds) -> float:
-        """Time since anything came."""
-        return max(0.0, now - max(self.last_at, self.last_echo_at)) * 1000
+        """Time since anything came; half of it where the link was lossy before, for then gaps are to be expected."""
+        silence = max(0.0, now - max(self.last_at, self.last_echo_at)) * 1000
+        return silence / 2 if self._lossy_before() else silence
+
+    def _lossy_before(self) -> bool:
+        """Were more than LOSSY hellos lost before the last one that came? (Seven in a row are then no news.)"""
+        if len(self.arrivals) < 2:
+            return False
+        expected = self.arrivals[-1][1] - self.arrivals[0][1] + 1
+        return expected > 4 and 1 - len(self.arrivals) / expected > LOSSY
 
     def hello_silence_ms(self, now: Seconds) -> float:
         """Time since its agent was heard."""

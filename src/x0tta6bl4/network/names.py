@@ -37,6 +37,11 @@ def route(via: str, to: str) -> Component:
     return Component("route", f"{via}>{to}")
 
 
+def told(one: str, other: str) -> Component:
+    """A pair of neighbours somewhere in the mesh, as the controller told."""
+    return Component("told", f"{one}>{other}")
+
+
 def ends(component: Component) -> tuple[tuple[str, str], tuple[str, str]]:
     """((node, interface), (node, interface)) of a link or an adjacency."""
     one, other = component.name.split("<>" if component.kind == "adjacency" else ">")

@@ -23,8 +23,8 @@ FAST_NODES_MAX: Final = 100  # up to here 5 originator messages a second and nod
 
 def carries(link: Component, view: View) -> bool:
     """Does this link (or a neighbour's offer) carry mesh traffic, as far as is known?"""
-    if link.kind == "route":
-        return view.value(link, "tq") is not None
+    if link.kind in ("route", "told"):
+        return view.value(link, "tq" if link.kind == "route" else "carries") is not None
     if view.value(link, "silence_ms") is None and view.value(link, "last_seen_ms") is None:
         return False  # nobody measures it any more
     return not any(
@@ -86,7 +86,7 @@ class Remedies:
         interface, far = end
         if view.value(interface, "up") != 1.0 or view.value(interface, "attached") != 1.0 or _radio(interface, view):
             return ()
-        witnesses = self._witnesses(view, far)
+        witnesses = self._witnesses(view, far, offered=True)
         if not witnesses:
             return ()
         avoids = tuple(view.related(cause.component, ("~part_of",)))
@@ -146,23 +146,38 @@ class Remedies:
             return names.interface(*far), names.node(near[0])
         return None
 
-    def _witnesses(self, view: View, far: Component | None) -> tuple[Component, ...]:
-        """Nodes that prove the data plane: those routed over `far` that another neighbour offers too, `far` last."""
+    def _witnesses(self, view: View, far: Component | None, *, offered: bool = False) -> tuple[Component, ...]:
+        """Nodes that prove the data plane: those routed over `far`, itself only where there is nobody behind it.
+
+        offered: only nodes towards which another neighbour is known to offer a way.
+        """
         routes = view.fact(self.node, "routes")
         table: Mapping[str, str] = routes if isinstance(routes, dict) else {}
-        offered = {
-            names_to
-            for offer in view.components("route")
-            if view.value(offer, "tq") is not None
-            and (parts := offer.name.split(">"))
-            and (far is None or parts[0] != far.name)
-            for names_to in (parts[1],)
-        }
-        over = sorted(to for to, via in table.items() if (far is None or via == far.name) and to in offered)
-        if far is None:
-            over = sorted(table) or sorted(offered)
+        over = sorted(to for to, via in table.items() if far is None or via == far.name)
+        if offered and far is not None:
+            known = self._offered(view, far)
+            over = [to for to in over if to in known]
         behind = [to for to in over if far is None or to != far.name]
         return tuple(names.node(to) for to in (behind or over)[:WITNESSES_MAX])
+
+    def _offered(self, view: View, far: Component) -> set[str]:
+        """Nodes that another neighbour than `far` offers, or that the controller told of a way to round it."""
+        offers = [o.name.split(">") for o in view.components("route") if view.value(o, "tq") is not None]
+        found = {to for via, to in offers if via != far.name}
+        told: dict[str, set[str]] = {}
+        for pair in view.components("told"):
+            if view.value(pair, "carries") is not None:
+                one, other = pair.name.split(">")
+                told.setdefault(one, set()).add(other)
+                told.setdefault(other, set()).add(one)
+        todo = [n for n in told.get(self.own, ()) if n != far.name]
+        reached = {self.own, *todo}
+        while todo:
+            for other in told.get(todo.pop(), ()):
+                if other not in reached:
+                    reached.add(other)
+                    todo.append(other)
+        return found | (reached - {self.own})
 
 
 def _links_in(interface: Component, view: View) -> list[Component]:

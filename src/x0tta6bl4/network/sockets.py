@@ -11,6 +11,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 
 from x0tta6bl4.errors import ConfigError, Permanent
 from x0tta6bl4.network.netns import inside
@@ -94,10 +95,12 @@ class LinuxWire:
         self._interface: dict[int, str] = {}
         with inside(netns):
             try:
-                self._link = _socket(socket.AF_INET6, socket.SOCK_DGRAM)
-                self._icmp = _socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
-                self._mesh = _socket(socket.AF_INET, socket.SOCK_DGRAM)
-                self._set_options()
+                with ExitStack() as made:  # closes what was made where a later one cannot be
+                    self._link = made.enter_context(_socket(socket.AF_INET6, socket.SOCK_DGRAM))
+                    self._icmp = made.enter_context(_socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6))
+                    self._mesh = made.enter_context(_socket(socket.AF_INET, socket.SOCK_DGRAM))
+                    self._set_options()
+                    made.pop_all()
             except OSError as error:
                 raise Permanent(f"sockets of {node}: {error.strerror}") from error
             self._find_interfaces()
@@ -205,8 +208,12 @@ class LinuxTransport:
         with inside(netns):
             try:
                 self._socket = _socket(socket.AF_INET, socket.SOCK_DGRAM)
+            except OSError as error:
+                raise Permanent(f"transport of {me}: {error.strerror}") from error
+            try:
                 self._socket.bind(("0.0.0.0", port))  # noqa: S104 -- as above
             except OSError as error:
+                self._socket.close()
                 raise Permanent(f"transport of {me}: {error.strerror}") from error
 
     def fileno(self) -> int:

@@ -14,6 +14,7 @@ from x0tta6bl4.core.store import schema
 from x0tta6bl4.core.store.backup import copy_database
 from x0tta6bl4.core.store.codec import FUTURE, decode_free, encode_free
 from x0tta6bl4.core.store.engine import WRITES, check, check_version, connect, file_of, migrate, parse
+from x0tta6bl4.core.store.examine import Examined, examine
 from x0tta6bl4.core.store.ids import Ids
 from x0tta6bl4.core.store.lock import FileLock, Lock, NoLock, ServerLock, owner
 from x0tta6bl4.core.store.reads import History, Pass, Reader
@@ -271,3 +272,8 @@ class SqlStore:
         """Copy the store to a file while it is in use; raises NotSupported on PostgreSQL (use pg_dump)."""
         with troubles(str(path)), self._connect() as connection:
             copy_database(connection, path)
+
+    def examine(self) -> Examined:
+        """Read all of it and say what is wrong with it; raises StoreCorrupt where it cannot even be read."""
+        with troubles(self.place), self._connect() as connection:
+            return examine(connection, self.place, self._to_local)

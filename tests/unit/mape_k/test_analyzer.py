@@ -1,0 +1,219 @@
+"""Root cause on the graph: many symptoms, one verdict, at the right place."""
+
+import pytest
+
+from fakes import MeshRig
+from x0tta6bl4.model import Cause, Component
+from x0tta6bl4.network import names
+
+RING = "n1-n2 n2-n3 n3-n4 n4-n5 n5-n6 n6-n1"
+CHORD = f"{RING} n2-n5"
+
+
+def rig_of(links=CHORD, **options):
+    rig = MeshRig(links, **options)
+    rig.run(0.0, 3.0)  # what is usual is learned
+    assert rig.active == ()
+    return rig
+
+
+def test_a_dead_node_explains_its_dead_links():
+    rig = rig_of()
+    rig.kill("n3", 3.0)
+    changes = rig.run(3.0, 6.0)
+    assert rig.verdicts() == ["node-down node/n3"]
+    assert [c.type for c in changes].count("incident.opened") == 1
+    (incident,) = rig.knowledge.open.values()
+    explained = {str(s.component) for s in incident.cause.explains if s.code == "link-silent"}
+    assert explained == {str(rig.link("n3", "n2")), str(rig.link("n3", "n4"))}
+    assert incident.opened_at <= 3.0 + 1.0
+    assert incident.since == pytest.approx(3.0, abs=0.01)
+
+
+def test_a_broken_interface_explains_its_links_both_ways():
+    rig = rig_of()
+    port = names.interface("n3", "v3-4")
+    rig.set(port, up=0)
+    for a, b in (("n3", "n4"), ("n4", "n3")):
+        rig.silence(a, b, 3.0)
+    rig.run(3.1, 6.0)
+    assert rig.verdicts() == [f"interface-down {port}"]
+
+
+def test_a_low_mtu_explains_that_large_frames_do_not_pass():
+    rig = rig_of()
+    port = names.interface("n3", "v3-4")
+    rig.set(port, mtu_bytes=1400, mtu_short_bytes=160)
+    rig.set(rig.link("n4", "n3"), large_silence_ms=rig.since(3.0))
+    rig.run(3.1, 8.0)
+    assert {s.code for s in rig.active} == {"mtu-short", "link-clipped"}
+    assert rig.verdicts() == [f"interface-mtu-low {port}"]
+
+
+def test_large_frames_that_do_not_pass_without_a_known_reason():
+    rig = rig_of()
+    rig.set(rig.link("n4", "n3"), large_silence_ms=rig.since(3.0))
+    rig.run(3.1, 8.0)
+    assert rig.verdicts() == [f"link-clipped {rig.link('n4', 'n3')}"]
+
+
+def test_a_dead_link_is_named_as_the_pair():
+    rig = rig_of()
+    rig.silence("n2", "n3", 3.0)
+    rig.silence("n3", "n2", 3.0)
+    rig.run(3.1, 6.0)
+    assert rig.verdicts() == [f"link-down {rig.pair('n2', 'n3')}"]
+
+
+def test_one_dead_direction_is_named_as_the_link():
+    rig = rig_of()
+    rig.silence("n2", "n3", 3.0)
+    rig.run(3.1, 6.0)
+    assert rig.verdicts() == [f"link-down {rig.link('n2', 'n3')}"]
+
+
+@pytest.mark.parametrize(("readings", "code"), [({"loss_ratio": 0.4}, "link-lossy"), ({"rtt_ms": 202.0}, "link-slow")])
+def test_a_bad_pair_is_one_incident(readings, code):
+    rig = rig_of()
+    rig.set(rig.link("n2", "n3"), **readings)
+    rig.set(rig.link("n3", "n2"), **readings)
+    rig.run(3.1, 6.0)
+    assert rig.verdicts() == [f"{code} {rig.pair('n2', 'n3')}"]
+
+
+def test_one_way_loss_is_named_with_its_direction():
+    rig = rig_of()
+    rig.set(rig.link("n3", "n2"), loss_ratio=0.4)
+    rig.run(3.1, 6.0)
+    assert rig.verdicts() == [f"link-lossy {rig.link('n3', 'n2')}"]
+
+
+def test_a_dead_agent_on_a_live_node_is_not_a_dead_node():
+    rig = rig_of()
+    for other in rig.neighbours("n3"):
+        rig.set(rig.link("n3", other), hello_silence_ms=rig.since(3.0), loss_ratio=None, large_silence_ms=None)
+        rig.set(rig.link(other, "n3"), **dict.fromkeys(rig.LINK))
+    rig.set(names.node("n3"), report_age_ms=rig.since(3.0))
+    rig.run(3.1, 8.0)
+    assert rig.verdicts() == ["agent-down node/n3"]
+
+
+def test_a_node_whose_reports_do_not_arrive_but_whose_hellos_do_is_unreachable():
+    rig = rig_of()
+    rig.set(names.node("n3"), report_age_ms=rig.since(3.0))
+    rig.run(3.1, 4.4)
+    assert rig.verdicts() == []
+    rig.run(4.5, 14.0)
+    assert rig.verdicts() == ["node-unreachable node/n3"]
+
+
+def test_two_faults_at_once_are_two_incidents():
+    rig = rig_of()
+    for a, b in (("n2", "n3"), ("n5", "n6")):
+        rig.silence(a, b, 3.0)
+        rig.silence(b, a, 3.0)
+    rig.run(3.1, 6.0)
+    assert rig.verdicts() == [f"link-down {rig.pair('n2', 'n3')}", f"link-down {rig.pair('n5', 'n6')}"]
+
+
+def cut_off(rig, border, away, t):
+    """The seat hears nothing of `away` any more; only its own side of the border still measures."""
+    for near, far in border:
+        rig.silence(far, near, t)
+        rig.set(rig.link(near, far), **dict.fromkeys(rig.LINK))
+    for node in away:
+        rig.set(names.node(node), report_age_ms=rig.since(t))
+        for other in rig.neighbours(node):
+            if other in away:
+                rig.set(rig.link(node, other), **dict.fromkeys(rig.LINK))
+
+
+def test_a_partition_is_named_with_its_cut():
+    rig = rig_of(RING)
+    cut_off(rig, [("n2", "n3"), ("n5", "n4")], ["n3", "n4"], 3.0)
+    rig.run(3.1, 7.0)
+    assert rig.verdicts() == ["partition partition/n3,n4"]
+    (incident,) = rig.knowledge.open.values()
+    assert incident.cause.detail == "cut at n2-n3, n4-n5"
+
+
+def test_a_lone_dead_node_is_no_partition_though_two_borders_are_dead():
+    rig = rig_of(RING)
+    rig.kill("n4", 3.0)
+    rig.run(3.1, 7.0)
+    assert rig.verdicts() == ["node-down node/n4"]
+
+
+def test_without_a_seat_nobody_is_cut_off():
+    rig = rig_of(RING)
+    rig.analyzer.seat = None
+    cut_off(rig, [("n2", "n3"), ("n5", "n4")], ["n3", "n4"], 3.0)
+    rig.run(3.1, 7.0)
+    assert not any("partition" in v for v in rig.verdicts())
+
+
+def test_the_verdict_waits_for_what_is_not_known_yet():
+    rig = rig_of()
+    rig.silence("n3", "n2", 3.0)
+    rig.set(rig.link("n2", "n3"), **dict.fromkeys(rig.LINK))  # how n3 hears n2 nobody says
+    rig.run(3.1, 3.4)
+    assert rig.verdicts() == []
+    assert rig.analyzer.next_look is not None
+    raised = 3.4
+    settled = raised + rig.catalog.cause["link-down", "adjacency"].settle_s
+    assert rig.analyzer.next_look == pytest.approx(settled)
+    rig.step(settled - 0.05)
+    assert rig.verdicts() == []
+    rig.step(settled)
+    assert rig.verdicts() != []
+
+
+def test_an_impatient_loop_waits_less():
+    opened = []
+    for patience in (1.0, 0.25):
+        rig = rig_of(patience=patience)
+        rig.silence("n3", "n2", 3.0)
+        rig.set(rig.link("n2", "n3"), **dict.fromkeys(rig.LINK))
+        rig.run(3.05, 6.0, every=0.05)
+        (incident,) = rig.knowledge.open.values()
+        opened.append(incident.opened_at)
+    assert opened[0] - opened[1] == pytest.approx(0.3, abs=0.06)
+
+
+def test_newer_evidence_contradicts():
+    rig = rig_of()
+    rig.silence("n2", "n3", 3.0)
+    rig.silence("n3", "n2", 3.0)
+    rig.run(3.1, 5.0)
+    (incident,) = rig.knowledge.open.values()
+    assert rig.analyzer.stands(incident.cause, 5.0)
+    rig.heal("n3", "n2")
+    rig.run(5.1, 5.5)
+    assert not rig.analyzer.stands(incident.cause, 5.5)
+    assert rig.analyzer.contradicted(incident.cause, 5.5)
+    rig.heal("n2", "n3")
+    rig.run(5.6, 6.5)
+    assert not rig.analyzer.contradicted(incident.cause, 6.5)  # nothing of it is left: that is recovery
+
+
+def test_causes_that_no_rule_describes_stand_and_cover_what_they_touch():
+    rig = rig_of(RING)
+    away = Cause("partition", Component("partition", "n3,n4"), 0.9, ())
+    assert rig.analyzer.stands(away, 3.0)
+    assert not rig.analyzer.contradicted(away, 3.0)
+    covered = rig.analyzer.covers(away)
+    assert ("link-silent", rig.link("n2", "n3")) in covered
+    assert ("node-silent", names.node("n4")) in covered
+    assert ("link-silent", rig.link("n1", "n2")) not in covered
+
+
+def test_the_verdict_lists_what_else_it_could_be_and_how_sure_it_is():
+    rig = rig_of()
+    rig.silence("n2", "n3", 3.0)
+    rig.silence("n3", "n2", 3.0)
+    rig.run(3.1, 6.0)
+    (incident,) = rig.knowledge.open.values()
+    others = [(c.code, c.component) for c in incident.diagnosis.causes[1:]]
+    assert ("link-down", rig.link("n2", "n3")) in others
+    assert len(others) <= 4
+    assert all(0.0 < c.confidence <= 1.0 for c in incident.diagnosis.causes)
