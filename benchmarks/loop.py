@@ -23,7 +23,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402  # the thread limits above must come first
 
 from x0tta6bl4.catalog import Metric, Scope  # noqa: E402
-from x0tta6bl4.core.controller import NoProber  # noqa: E402
+from x0tta6bl4.core.remote import RemoteActuator  # noqa: E402
 from x0tta6bl4.core.workers import ThreadWorker  # noqa: E402
 from x0tta6bl4.mape_k.loop import Loop, Parts  # noqa: E402
 from x0tta6bl4.mape_k.memory import MemoryStore  # noqa: E402
@@ -42,10 +42,23 @@ class Clock:
         self.time = 1000.0
 
     def now(self) -> float:
+        """Virtual seconds."""
         return self.time
 
     def utc(self) -> float:
+        """The same."""
         return self.time
+
+
+class Silence:
+    """A transport that nobody listens to."""
+
+    def send(self, to: str, payload: bytes) -> None:
+        """Lost."""
+
+    def receive(self) -> list[tuple[str, float, bytes]]:
+        """Nothing."""
+        return []
 
 
 class Counter:
@@ -55,6 +68,7 @@ class Counter:
         self.last = 0
 
     def __call__(self) -> str:
+        """The next one."""
         self.last += 1
         return f"id-{self.last:06d}"
 
@@ -107,6 +121,7 @@ class Mesh:
         self.values[rows, self.column["tq"]] = self.rng.uniform(200, 255, len(rows))
 
     def read(self, now: float) -> Observation:
+        """Everything at once."""
         return Observation(self.name, now, self.layout, self.values)
 
 
@@ -122,9 +137,17 @@ def build(nodes: int, links: int) -> tuple[Mesh, Loop, Clock]:
         carries=catalog.carries, partition=catalog.partition,
     )  # fmt: skip
     parts = Parts(
-        catalog=catalog, clock=clock, store=MemoryStore(), worker=ThreadWorker(), prober=NoProber(), new_id=Counter(),
-        origin="bench", scope=Scope.MESH, instant=(mesh,), seat=names.node("n0"),
-    )  # fmt: skip
+        catalog=catalog,
+        clock=clock,
+        store=MemoryStore(),
+        worker=ThreadWorker(),
+        prober=RemoteActuator(Silence(), clock),
+        new_id=Counter(),
+        origin="bench",
+        scope=Scope.MESH,
+        instant=(mesh,),
+        seat=names.node("n0"),
+    )
     return mesh, Loop(parts), clock
 
 
@@ -147,7 +170,7 @@ def large(passes: int) -> dict[str, float]:
     for a, b in mesh.pairs[100:2500:96][:25]:  # 25 dead links far apart
         mesh.silence(a, b, True)
         mesh.silence(b, a, True)
-    away = {n for n in range(4000, 4040)}
+    away = set(range(4000, 4040))
     for a, b in mesh.pairs:
         if (a in away) != (b in away):
             near, far = (b, a) if a in away else (a, b)

@@ -183,6 +183,7 @@ class Order:
     action: Action
     deadman_s: Seconds
     expires_s: Seconds = 5.0
+    witnesses: tuple[Component, ...] = ()  # towards whom whoever carries it out shall prove it
 
 
 class Did(StrEnum):

@@ -85,24 +85,25 @@ class Actuator(Protocol):
 
     Laws: applying the same order id twice is applying it once; touches nothing but the target; what it cannot
     do is an Outcome, not an exception; an order that is not confirmed within `deadman_s` is undone by the
-    actuator itself, whoever issued it; `undo` of an unknown id is REFUSED.
+    actuator itself, whoever issued it. An actuator that cannot answer at once (it is behind a network) returns None
+    and hands the outcome in later.
     """
 
     kinds: frozenset[str]
 
-    def apply(self, order: Order) -> Outcome:
+    def apply(self, order: Order) -> Outcome | None:
         """Do it and start the dead-man timer."""
         ...
 
-    def confirm(self, order_id: str) -> Outcome:
+    def confirm(self, order_id: str) -> Outcome | None:
         """Stop the dead-man timer: the change stays until `undo`."""
         ...
 
-    def undo(self, order_id: str) -> Outcome:
+    def undo(self, order_id: str) -> Outcome | None:
         """Restore what was before."""
         ...
 
-    def resolve(self, order: Order) -> Outcome:
+    def resolve(self, order: Order) -> Outcome | None:
         """After a restart: was this order carried out? Read the component; UNKNOWN if that cannot tell."""
         ...
 

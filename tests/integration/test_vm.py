@@ -17,8 +17,8 @@ RING = "topology: {nodes: 4, links: [n1-n2, n2-n3, n3-n4, n4-n1]}\nseat: n1\nbac
 
 
 def scenario(timeline, algorithm="BATMAN_IV", pairs="[n2-n3, n1-n3]", tuning="default"):
-    text = f"name: test\ntitle: Test\n{RING}algorithm: {algorithm}\ntuning: {tuning}\npairs: {pairs}\ntimeline:\n"
-    return scenarios.parse(text + "".join(f"  - {entry}\n" for entry in timeline))
+    text = f"name: test\ntitle: Test\n{RING}algorithm: {algorithm}\ntuning: {tuning}\npairs: {pairs}\n"
+    return scenarios.parse(f"{text}timeline: [{', '.join(timeline)}]\n")
 
 
 @pytest.fixture(scope="module")

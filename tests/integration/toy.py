@@ -1,4 +1,4 @@
-"""The smallest participants: agents that say hello and report whom they hear, a controller that says what it was told."""
+"""The smallest participants: agents report whom they hear, a controller says what it was told."""
 
 import json
 from contextlib import suppress

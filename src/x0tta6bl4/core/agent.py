@@ -14,7 +14,8 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from x0tta6bl4.catalog import Scope
+from x0tta6bl4.catalog import Autonomy, Scope
+from x0tta6bl4.core.desk import OrderDesk
 from x0tta6bl4.errors import ProtocolError
 from x0tta6bl4.lab.participants import NodePorts
 from x0tta6bl4.mape_k.guards import Limits
@@ -29,6 +30,7 @@ from x0tta6bl4.network.sensors import Declared, Inventory, KernelSensor
 from x0tta6bl4.ports import Store, Worker
 
 LAG_S: Final = 0.12  # a tick this late was this process's fault, not the links'
+FACTS_EVERY_S: Final = 2.0  # routes are the largest part of a report
 HURRY_S: Final = 6.0
 REROUTES: Final = frozenset(("detach-interface", "set-hop-penalty", "set-throughput-override", "block-neighbour"))
 REPORTED: Final = frozenset(("node", "interface", "link"))
@@ -116,15 +118,21 @@ class Agent:
             )
         )
         self.loop.analyzer.patience = 0.25  # a node acts on what it knows; the whole picture is the controller's
+        self.desk = OrderDesk(self.actuator, self.prober, self._may_be_ordered)
         self.malformed = 0
         self.last: Iteration | None = None
         self._own_interfaces = tuple(d.name for d in self._declared() if not d.dummy)
         self._last_tick: Seconds | None = None
         self._next_pass = self._next_report = float("-inf")
+        self._next_facts = float("-inf")
         self._seq = 0
         self._leaving_s = 0.0
         self._told: tuple[object, ...] = ()
         self._hurry_layout = Layout((names.node(ports.name),), ("hurry",))
+
+    def _may_be_ordered(self, kind: str) -> bool:
+        level = self.settings.limits.level(self.loop.parts.catalog.action[kind])
+        return level in (Autonomy.APPROVE, Autonomy.ACT) and not self.settings.limits.kill_switch
 
     def _declared(self) -> list[Declared]:
         return [d for d in self.inventory.by_name.values() if d.node == self.ports.name]
@@ -142,6 +150,7 @@ class Agent:
         for _, _, payload in self.ports.transport.receive():
             self._hear_controller(payload, now)
         self.hellos.send(now)
+        self.desk.tick(now)
         self.prober.tick(now)
         self.actuator.expire()
         alarmed = self.hellos.alarmed(now)
@@ -174,9 +183,15 @@ class Agent:
 
     def _hear_controller(self, payload: bytes, now: Seconds) -> None:
         try:
-            self.loop.observe(told.observation(self.ports.name, told.decode(payload), now), now)
+            message = told.decode(payload)
         except ProtocolError:
             self.malformed += 1
+            return
+        if isinstance(message, told.Links):
+            self.loop.observe(told.observation(self.ports.name, message, now), now)
+        else:
+            self.desk.take(message, now)
+            self._next_report = now
 
     # -- neighbours ---------------------------------------------------------------------------------------------
 
@@ -228,6 +243,8 @@ class Agent:
             actions=tuple(self._actions(now)),
             leaving_s=self._leaving_s,
             urgent=urgent,
+            facts=self._facts(now),
+            answers=self.desk.answers(now),
         )
         self.ports.transport.send("controller", report.encode(said))
 
@@ -245,6 +262,13 @@ class Agent:
                 if found and self._mine(component):
                     readings[str(component)] = found
         return readings
+
+    def _facts(self, now: Seconds) -> dict[str, object]:
+        if now < self._next_facts:
+            return {}
+        self._next_facts = now + FACTS_EVERY_S
+        routes = self.loop.columns.fact(names.node(self.ports.name), "routes")
+        return {"routes": routes} if routes else {}
 
     def _mine(self, component: Component) -> bool:
         return component.kind != "node" or component.name == self.ports.name

@@ -14,6 +14,7 @@ import numpy as np
 
 from x0tta6bl4.catalog import Scope
 from x0tta6bl4.core.agent import ReadyWorker, inventory_of
+from x0tta6bl4.core.remote import RemoteActuator
 from x0tta6bl4.errors import ProtocolError
 from x0tta6bl4.lab.participants import ControllerPorts
 from x0tta6bl4.mape_k.guards import Limits
@@ -21,26 +22,13 @@ from x0tta6bl4.mape_k.loop import Loop, Parts
 from x0tta6bl4.model import ActionState, Component, Event, Iteration, Layout, Observation, Relation, Seconds, Window
 from x0tta6bl4.network import names, report, told
 from x0tta6bl4.network.catalog import mesh_catalog
-from x0tta6bl4.ports import Proof, Store
+from x0tta6bl4.ports import Store
 
+PATIENCE_S: Final = 4.0  # an agent acts within a second: what it has not done by then, it may not or cannot
 UNATTACHED_S: Final = 5.0  # how long an agent's action waits for the incident that it belongs to
 CONVERGING: Final = "mesh-converging"  # serves whatever is being healed and keeps no incident open
 TELL_EVERY_S: Final = 5.0
 SETTLING_S: Final = 0.1  # the shortest time between two passes
-
-
-class NoProber:
-    """The controller proves nothing itself: agents prove from where the users are."""
-
-    def watch(self, key: str, targets: Sequence[Component], now: Seconds) -> None:
-        """Nothing is sent."""
-
-    def verdict(self, key: str, since: Seconds, now: Seconds) -> Proof:
-        """Never enough samples."""
-        return Proof(None, 0, "the controller has no prober")
-
-    def forget(self, key: str) -> None:
-        """Nothing to stop."""
 
 
 @dataclass(frozen=True)
@@ -101,13 +89,16 @@ class Controller:
         inventory = inventory_of(ports.inventory)
         self.ages = NodeAges(inventory.nodes, ports.clock.now())
         self.reader = report.ReportReader()
+        self.arm = RemoteActuator(ports.transport, ports.clock)
         self.loop = Loop(
             Parts(
                 catalog=mesh_catalog(None),
                 clock=ports.clock,
                 store=store,
                 worker=worker,
-                prober=NoProber(),
+                prober=self.arm,
+                actuators=(self.arm,),
+                patience_s=PATIENCE_S,
                 new_id=new_id,
                 origin="controller",
                 scope=Scope.MESH,
@@ -117,6 +108,7 @@ class Controller:
             ),
             emit=ports.emit,
         )
+        self.arm.answered = lambda tag, outcome: self.loop.executor.finished(tag, outcome, ports.clock.now())
         self.malformed = 0
         self.boots: dict[str, str] = {}
         self.last: Iteration | None = None
@@ -135,6 +127,7 @@ class Controller:
                 self._hear(report.decode(payload), at, now)
             except ProtocolError:
                 self.malformed += 1
+        self.arm.tick(now)
         look = self.loop.analyzer.next_look
         soon = self._urgent or self.worker.ready() or (look is not None and now >= look)
         if now >= self._next_pass or (soon and now - self._last_pass >= SETTLING_S - 1e-9):
@@ -142,6 +135,8 @@ class Controller:
 
     def _hear(self, said: report.Report, at: Seconds, now: Seconds) -> None:
         self.ages.hear(said.node, at)
+        for answer in said.answers:
+            self.arm.hear(answer, at)
         self.loop.observe(self.reader.observation(said, at), now)
         self._urgent = self._urgent or said.urgent
         self.boots[said.node] = said.boot
@@ -167,7 +162,7 @@ class Controller:
     def _tell(self, now: Seconds) -> None:
         """Tell every agent which nodes have a link."""
         live = self.loop.state.live(now)
-        payload = told.encode((a.name, b.name) for a, near in live.items() for b in near if a < b)
+        payload = told.encode(told.Links(tuple((a.name, b.name) for a, near in live.items() for b in near if a < b)))
         for node in self.ages.heard:
             self.ports.transport.send(node, payload)
 
@@ -208,6 +203,7 @@ class Controller:
         """An incident does not close while an agent's action on it is under way or holds a lease."""
         knowledge = self.loop.knowledge
         self._held = {i: actions for i, actions in self._held.items() if i in knowledge.open}
+        knowledge.helped = frozenset(self._held)
         knowledge.held = frozenset(
             incident
             for incident, actions in self._held.items()

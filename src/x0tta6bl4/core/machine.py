@@ -47,8 +47,16 @@ class SystemClock:
 
 
 def count_on(loop: Loop, store: SqlStore) -> None:
-    """A loop that starts again goes on numbering its events where its store ends."""
+    """A loop that starts again counts on where its store ends: its events, the attempts of its incidents, and what
+    the guards remember.
+    """
     loop._event_seq = max(loop._event_seq, store.last_event())  # noqa: SLF001  # `Parts` has no place for it
+    attempts = loop.executor._attempts  # noqa: SLF001  # nor for these
+    known = {record.id for record in loop.executor.recent}
+    for record in store.past_actions():
+        attempts[record.key[:3]] = max(record.attempt, attempts.get(record.key[:3], 0))
+        if record.id not in known:
+            loop.executor.recent.append(record)
 
 
 def store_url(settings: Settings, *, agent: bool) -> str:

@@ -23,6 +23,7 @@ class Participants:
 
     threads: bool
     limits: Limits = field(default_factory=lambda: LAB_LIMITS)
+    agent_limits: Limits | None = None  # None: the same
 
     def _worker(self) -> ReadyWorker:
         return ThreadWorker() if self.threads else InlineWorker()
@@ -30,7 +31,11 @@ class Participants:
     def agent(self, ports: NodePorts) -> Participant:
         """The agent of one node."""
         return Agent(
-            ports, MemoryStore(), self._worker(), Ids(ports.clock, ports.random), AgentSettings(limits=self.limits)
+            ports,
+            MemoryStore(),
+            self._worker(),
+            Ids(ports.clock, ports.random),
+            AgentSettings(limits=self.agent_limits or self.limits),
         )
 
     def controller(self, ports: ControllerPorts) -> Participant:

@@ -167,7 +167,9 @@ class Executor:
         self._pump()
 
     def finished(self, tag: str, result: object, now: Seconds) -> None:
-        """An actuator call ended: `tag` is VERB:ACTION-ID."""
+        """An actuator call ended: `tag` is VERB:ACTION-ID; a result of None says that the outcome comes later."""
+        if result is None:
+            return
         verb, _, action_id = tag.partition(":")
         record = self.live.get(action_id)
         if record is None:
@@ -298,6 +300,7 @@ class Executor:
             epoch=self.epoch,
             action=record.action,
             deadman_s=kind.prove_s + DEADMAN_SLACK_S,
+            witnesses=record.witnesses,
         )
 
     def _hold(self, action: Action, now: Seconds) -> Seconds:

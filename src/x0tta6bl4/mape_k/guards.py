@@ -124,13 +124,12 @@ def cool_down(proposal: Proposal, kind: ActionKind, view: Situation) -> str:
     ]
     if len(window) >= view.limits.per_target_max:
         return f"{len(window)} actions on {proposal.action.target} within {view.limits.per_target_window_s:.0f} s"
-    tries = view.limits.level(kind) in (Autonomy.APPROVE, Autonomy.ACT)  # below, what was refused was advice only
     failed = [
         r
         for r in same
         if r.action.kind == kind.kind
         and r.confirmed_at is None
-        and (r.applied_at is not None or (tries and r.state is ActionState.REFUSED))
+        and (r.applied_at is not None or r.state is ActionState.REFUSED)
     ]
     if failed and view.now - failed[-1].at < kind.cool_down_s:
         return f"{kind.kind} on {proposal.action.target} did not help {view.now - failed[-1].at:.0f} s ago"

@@ -45,6 +45,7 @@ class Knowledge:
         self.windows: list[Window] = []
         self.statistics: dict[tuple[str, str], tuple[int, int]] = {}
         self.seq = 0
+        self.helped: frozenset[str] = frozenset()  # incidents on which other loops act already
         self.held: frozenset[str] = frozenset()  # incidents that actions of other loops keep open
         self._covers: dict[str, frozenset[Sign]] = {}
 

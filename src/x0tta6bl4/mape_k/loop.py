@@ -79,6 +79,7 @@ class Parts:
     ranker: Ranker | None = None
     rules: Sequence[Rule] = RULES
     hold_down_s: Seconds = 10.0
+    patience_s: Seconds = 0.0  # how long the mesh's loop leaves to a node what the node may heal itself
 
 
 class Loop:
@@ -99,7 +100,14 @@ class Loop:
             catalog, self.graph, self.analyzer, origin=parts.origin, new_id=parts.new_id, hold_down_s=parts.hold_down_s
         )
         self.state = State(catalog, self.columns, self.graph, self.symptoms)
-        self.planner = Planner(catalog, scope=parts.scope, new_id=parts.new_id, ranker=parts.ranker, rules=parts.rules)
+        self.planner = Planner(
+            catalog,
+            scope=parts.scope,
+            new_id=parts.new_id,
+            ranker=parts.ranker,
+            rules=parts.rules,
+            patience_s=parts.patience_s,
+        )
         self.executor = Executor(
             catalog,
             parts.actuators,
@@ -213,7 +221,9 @@ class Loop:
         """Plans for incidents that have no action under way; what is chosen starts its life."""
         plans: list[Plan] = []
         for incident in list(self.knowledge.open.values()):
-            if not self.planner.wants(incident, now) or incident.quiet_since is not None:
+            if incident.id in self.knowledge.helped or incident.quiet_since is not None:
+                continue
+            if not self.planner.wants(incident, now):
                 continue
             if self.executor.acting(incident.id) or not self.analyzer.stands(incident.cause, now):
                 continue

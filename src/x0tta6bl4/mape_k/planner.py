@@ -48,10 +48,11 @@ class Planner:
         new_id: Callable[[], str],
         ranker: Ranker | None = None,
         rules: Sequence[Rule] = RULES,
+        patience_s: Seconds = 0.0,
     ) -> None:
         self.catalog, self.scope, self.new_id = catalog, scope, new_id
         self.ranker = ranker or SuccessRanker()
-        self.rules = rules
+        self.rules, self.patience_s = rules, patience_s
         self._said: dict[str, tuple[str, ...]] = {}
         self._rest: dict[str, Seconds] = {}
 
@@ -60,6 +61,8 @@ class Planner:
         cause = incident.cause
         rule = self.catalog.cause.get((cause.code, cause.component.kind))
         if rule is None or cause.code not in self.catalog.remedies:
+            return False
+        if self.scope is Scope.MESH and rule.scope is Scope.NODE and now - incident.opened_at < self.patience_s:
             return False
         within = self.scope is Scope.MESH or rule.scope is Scope.NODE
         return within and now >= self._rest.get(incident.id, 0.0)
@@ -106,10 +109,8 @@ class Planner:
 
     def _advises(self, candidate: Candidate, situation: Situation) -> bool:
         kind = self.catalog.action[candidate.action.kind]
-        return situation.limits.level(kind) is Autonomy.ADVISE
-
-    def _level(self, candidate: Candidate, situation: Situation) -> Autonomy:
-        return situation.limits.level(self.catalog.action[candidate.action.kind])
+        level = situation.limits.level(kind)  # a person approves at the controller, which then orders it
+        return level is Autonomy.ADVISE or (level is Autonomy.APPROVE and self.scope is Scope.NODE)
 
     def forget(self, incident_id: str) -> None:
         """The incident closed."""

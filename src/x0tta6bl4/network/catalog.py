@@ -19,7 +19,7 @@ from x0tta6bl4.catalog import (
     SymptomRule,
 )
 from x0tta6bl4.model import Severity
-from x0tta6bl4.network.remedies import Remedies, carries
+from x0tta6bl4.network.remedies import Remedies, carries, for_any_node
 from x0tta6bl4.network.risks import RULES as RISKS
 
 METRICS: Final = (
@@ -155,7 +155,7 @@ def mesh_catalog(own: str | None = None) -> Catalog:
         symptoms=SYMPTOMS,
         causes=tuple(c for c in CAUSES if own is None or c.scope is Scope.NODE),
         actions=ACTIONS,
-        remedies=Remedies(own).by_cause() if own is not None else {},
+        remedies=Remedies(own).by_cause() if own is not None else for_any_node(),
         risks=RISKS,
         cuts=frozenset({"link-silent"}),
         carries=carries,

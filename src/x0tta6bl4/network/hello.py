@@ -23,9 +23,11 @@ VERSION: Final = 1
 LARGE, LEAVING = 1, 2
 HURRY_SHIFT, HURRY_MAX = 2, 3  # two bits: over how many hops the mesh is asked to converge fast
 UNKNOWN: Final = 0xFFFF
+SEPARATORS: Final = frozenset("/:<>, ")  # they part the names of components
 LARGE_BYTES: Final = 1452  # with IPv6 and UDP headers: a 1,500-byte packet
 WINDOW_S: Final = 2.0
 LOSSY: Final = 0.1
+REORDERED_MAX: Final = 20  # a number this far behind is no late packet
 NEWS_MAX: Final = 600  # bytes
 SETTLE_S: Final = 0.25  # after a silence, what the far end tells of this side is still of before
 MUTE_S: Final = 0.3  # who says nothing at all says nothing about frame sizes
@@ -88,8 +90,8 @@ def decode(datagram: bytes) -> Hello:
         if news_size > NEWS_MAX or len(datagram) < names + 2 + news_size:
             raise ProtocolError(f"hello: news of {news_size} bytes in {len(datagram)}")
         return Hello(
-            node=datagram[HEAD.size : HEAD.size + node_size].decode(),
-            interface=datagram[HEAD.size + node_size : names].decode(),
+            node=_name(datagram[HEAD.size : HEAD.size + node_size]),
+            interface=_name(datagram[HEAD.size + node_size : names]),
             seq=seq,
             sent_us=sent,
             echo_us=echo,
@@ -104,6 +106,13 @@ def decode(datagram: bytes) -> Hello:
         )
     except (struct.error, UnicodeDecodeError) as error:
         raise ProtocolError(f"hello: {len(datagram)} bytes: {error}") from error
+
+
+def _name(raw: bytes) -> str:
+    name = raw.decode()
+    if not name or not name.isprintable() or not SEPARATORS.isdisjoint(name):
+        raise ProtocolError(f"hello: got name {name!r}, allowed: printable characters without {sorted(SEPARATORS)}")
+    return name
 
 
 def _u16(value: int | None) -> int:
@@ -128,6 +137,7 @@ class Peer:
     last_echo_at: Seconds = float("-inf")
     echo_us: int = 0
     arrivals: deque[tuple[Seconds, int]] = field(default_factory=deque)
+    before: int | None = None  # the number that came last before those in `arrivals`
     round_trips: deque[Seconds] = field(default_factory=lambda: deque(maxlen=9))
     rtt_at: Seconds = float("-inf")
     loss_out: float | None = None
@@ -142,8 +152,10 @@ class Peer:
 
     def hear(self, hello: Hello, now: Seconds) -> None:
         """Take in one hello of this peer."""
-        if hello.seq < self.seq - 1000:  # it started again
+        if hello.seq < self.seq - REORDERED_MAX:  # it started again
             self.arrivals.clear()
+        if not self.arrivals and self.before is not None and hello.seq <= self.seq:
+            self.before = hello.seq - 1
         if now - self.last_at > MUTE_S:  # it was away: judge it from now
             self.last_large_at = self.resumed_at = now
         self.seq = max(hello.seq, self.seq) if self.arrivals else hello.seq
@@ -176,7 +188,7 @@ class Peer:
         return silence / 2 if self._lossy_before() else silence
 
     def _lossy_before(self) -> bool:
-        """Were more than LOSSY hellos lost before the last one that came? (Seven in a row are then no news.)"""
+        """Were hellos lost before the last one that came? Seven in a row are then no news."""
         if len(self.arrivals) < 2:
             return False
         expected = self.arrivals[-1][1] - self.arrivals[0][1] + 1
@@ -194,7 +206,7 @@ class Peer:
         """Share of hellos lost over WINDOW_S; None until half a window was heard."""
         arrivals = self.arrivals
         while arrivals and arrivals[0][0] < now - WINDOW_S:
-            arrivals.popleft()
+            self.before = arrivals.popleft()[1]
         if now - self.first_at < WINDOW_S / 2:
             return None
         mute = self.last_echo_at > self.last_at  # the link answers, the far agent does not: that is no loss
@@ -204,6 +216,8 @@ class Peer:
         missing_first = max(0, int((arrivals[0][0] - (now - WINDOW_S)) / self.interval_s - 1.0))
         if now - self.first_at < WINDOW_S:
             missing_first = 0
+        if self.before is not None:  # an agent that paused or started again sent nothing that could be lost
+            missing_first = min(missing_first, max(0, arrivals[0][1] - self.before - 1))
         expected = self.seq - arrivals[0][1] + 1 + overdue + missing_first
         return max(0.0, 1.0 - len(arrivals) / expected) if expected > 0 else 0.0
 

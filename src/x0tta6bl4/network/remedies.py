@@ -180,6 +180,25 @@ class Remedies:
         return found | (reached - {self.own})
 
 
+def for_any_node() -> Mapping[str, Callable[[Cause, View], Sequence[Proposal]]]:
+    """What the controller may order where no agent acts by itself: the same remedies, for each node concerned."""
+
+    def of(code: str) -> Callable[[Cause, View], Sequence[Proposal]]:
+        def propose(cause: Cause, view: View) -> Sequence[Proposal]:
+            return [p for node in _concerned(cause.component) for p in Remedies(node).by_cause()[code](cause, view)]
+
+        return propose
+
+    return {code: of(code) for code in ("interface-down", "interface-mtu-low", "link-lossy", "link-slow")}
+
+
+def _concerned(component: Component) -> list[str]:
+    if component.kind == "interface":
+        return [names.owner(component)]
+    (one, _), (other, _) = names.ends(component)
+    return [one, other] if component.kind == "adjacency" else [one]
+
+
 def _links_in(interface: Component, view: View) -> list[Component]:
     return [
         k for k in view.related(interface, ("~part_of",)) if k.kind == "link" and names.ends(k)[1] == _end(interface)

@@ -16,11 +16,14 @@ from typing import Any, Final
 import numpy as np
 
 from x0tta6bl4.errors import ProtocolError
-from x0tta6bl4.model import Component, Edge, Layout, Observation, Relation, Seconds
+from x0tta6bl4.model import Component, Did, Edge, Layout, Observation, Relation, Seconds
 from x0tta6bl4.network import names
 
 VERSION: Final = 1
 BYTES_MAX: Final = 65_000
+VALUE_MAX: Final = 1e30  # fits a float32
+AGE_MS_MAX: Final = 10**9
+LEAVING_S_MAX: Final = 86_400.0
 PLAIN_MAX: Final = 1_000_000  # a datagram that unpacks to more is not a report
 
 
@@ -38,6 +41,16 @@ class ActionNews:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a controller's order: `verb` is apply, confirm, undo, resolve, or proof (DONE: proven well)."""
+
+    id: str
+    verb: str
+    did: Did
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """One report. readings: component -> metric -> (value, age in ms)."""
 
@@ -49,6 +62,7 @@ class Report:
     leaving_s: float = 0.0  # it goes down for a planned reboot and expects to be back within this many seconds
     urgent: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
+    answers: tuple[Answer, ...] = ()
 
 
 def encode(report: Report) -> bytes:
@@ -60,9 +74,13 @@ def encode(report: Report) -> bytes:
         report.seq,
         int(report.urgent),
         report.leaving_s,
-        {c: {m: [_short(v), a] for m, (v, a) in metrics.items()} for c, metrics in report.readings.items()},
+        {
+            c: {m: [_short(v), a] for m, (v, a) in metrics.items() if math.isfinite(v)}
+            for c, metrics in report.readings.items()
+        },
         [[a.id, a.kind, a.target, a.state, a.cause, a.detail, int(a.lease)] for a in report.actions],
         report.facts,
+        [[a.id, a.verb, a.did, a.detail] for a in report.answers],
     ]
     return zlib.compress(json.dumps(document, separators=(",", ":")).encode(), 1)
 
@@ -71,15 +89,17 @@ def decode(datagram: bytes) -> Report:
     """Inverse of `encode`; raises ProtocolError for anything else."""
     try:
         plain = zlib.decompressobj().decompress(datagram, PLAIN_MAX)
-        version, node, boot, seq, urgent, leaving, readings, actions, facts = json.loads(plain)
+        version, node, boot, seq, urgent, leaving, readings, actions, facts, answers = json.loads(plain)
         if version != VERSION:
             raise ProtocolError(f"report: got version {version!r}, allowed: {VERSION}")
+        if not 0 <= float(leaving) <= LEAVING_S_MAX:
+            raise ProtocolError(f"report: got leaving_s {leaving!r}, allowed: 0 to {LEAVING_S_MAX:.0f}")
         return Report(
             node=str(node),
             boot=str(boot),
             seq=int(seq),
             readings={
-                str(Component.parse(c)): {str(m): (float(v), int(a)) for m, (v, a) in metrics.items()}
+                str(Component.parse(c)): {str(m): _reading(v, a) for m, (v, a) in metrics.items()}
                 for c, metrics in readings.items()
             },
             actions=tuple(
@@ -89,13 +109,21 @@ def decode(datagram: bytes) -> Report:
             leaving_s=float(leaving),
             urgent=bool(urgent),
             facts=dict(facts),
+            answers=tuple(Answer(str(i), str(v), Did(d), str(t)) for i, v, d, t in answers),
         )
     except (zlib.error, ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise ProtocolError(f"report: {len(datagram)} bytes: {error}") from error
 
 
 def _short(value: float) -> float:
-    return float(f"{value:.4g}") if math.isfinite(value) else 0.0
+    return float(f"{value:.4g}")
+
+
+def _reading(value: Any, age_ms: Any) -> tuple[float, int]:
+    number, age = float(value), int(age_ms)
+    if not (abs(number) <= VALUE_MAX and 0 <= age <= AGE_MS_MAX):
+        raise ValueError(f"reading {number:g} of age {age} ms")
+    return number, age
 
 
 class ReportReader:

@@ -1,50 +1,109 @@
-"""What the controller tells agents: which nodes have a link now. It lets an agent judge whether others have a way."""
+"""What the controller tells an agent: which nodes have a link now, and orders. One datagram each.
+
+The live graph lets an agent judge whether others have a way. An order is sent until it is answered: the same id twice
+is one order. Tagged, compressed JSON; malformed datagrams raise ProtocolError and nothing of them is used.
+"""
 
 from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable
-from typing import Final
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
 
 import numpy as np
 
 from x0tta6bl4.errors import ProtocolError
-from x0tta6bl4.model import Edge, Layout, Observation, Relation, Seconds
+from x0tta6bl4.model import Action, Component, Edge, Layout, Observation, Order, Relation, Seconds
 from x0tta6bl4.network import names
 
 VERSION: Final = 1
 PLAIN_MAX: Final = 1_000_000
+DEADMAN_MAX_S: Final = 120.0
+Pairs = tuple[tuple[str, str], ...]
 
 
-def encode(pairs: Iterable[tuple[str, str]]) -> bytes:
-    """The datagram: pairs of nodes that have a link which carries something."""
-    return zlib.compress(json.dumps([VERSION, sorted(pairs)], separators=(",", ":")).encode(), 1)
+class Verb(StrEnum):
+    """What an agent is to do with an order."""
+
+    APPLY = "apply"
+    CONFIRM = "confirm"
+    UNDO = "undo"
+    RESOLVE = "resolve"
 
 
-def decode(datagram: bytes) -> list[tuple[str, str]]:
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Pairs of nodes that have a link which carries something."""
+
+    pairs: Pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """An order and what to do with it."""
+
+    verb: Verb
+    order: Order
+
+
+def encode(message: Links | Instruction) -> bytes:
+    """The datagram."""
+    document: list[object]
+    if isinstance(message, Links):
+        document = [VERSION, "links", sorted(message.pairs)]
+    else:
+        order, action = message.order, message.order.action
+        document = [
+            VERSION,
+            message.verb,
+            [order.id, order.issuer, order.epoch, order.deadman_s, order.expires_s],
+            [action.kind, str(action.target), dict(action.parameters)],
+            [str(w) for w in order.witnesses],
+        ]
+    return zlib.compress(json.dumps(document, separators=(",", ":")).encode(), 1)
+
+
+def decode(datagram: bytes) -> Links | Instruction:
     """Inverse of `encode`; raises ProtocolError for anything else."""
     try:
-        version, pairs = json.loads(zlib.decompressobj().decompress(datagram, PLAIN_MAX))
+        version, kind, *rest = json.loads(zlib.decompressobj().decompress(datagram, PLAIN_MAX))
         if version != VERSION:
             raise ProtocolError(f"told: got version {version!r}, allowed: {VERSION}")
-        found = [(str(one), str(other)) for one, other in pairs]
-    except (zlib.error, ValueError, TypeError, RecursionError) as error:
+        return _links(*rest) if kind == "links" else _instruction(Verb(kind), *rest)
+    except (zlib.error, ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise ProtocolError(f"told: {len(datagram)} bytes: {error}") from error
+
+
+def _links(pairs: Any) -> Links:
+    found = tuple((str(one), str(other)) for one, other in pairs)
     for pair in found:
         if not all(pair) or any(">" in name for name in pair):
             raise ProtocolError(f"told: got {pair!r}, allowed: two names of nodes")
-    return found
+    return Links(found)
 
 
-def observation(own: str, pairs: Iterable[tuple[str, str]], now: Seconds) -> Observation:
+def _instruction(verb: Verb, head: Any, act: Any, witnesses: Any) -> Instruction:
+    order_id, issuer, epoch, deadman_s, expires_s = head
+    kind, target, parameters = act
+    if not 0 < float(deadman_s) <= DEADMAN_MAX_S:
+        raise ProtocolError(f"told: got deadman_s {deadman_s!r}, allowed: more than 0, at most {DEADMAN_MAX_S:g}")
+    if not all(isinstance(v, int | float | str) for v in parameters.values()):
+        raise ProtocolError(f"told: got parameters {parameters!r}, allowed: numbers and text")
+    action = Action(str(kind), Component.parse(str(target)), dict(parameters))
+    proved_by = tuple(Component.parse(str(w)) for w in witnesses)
+    order = Order(str(order_id), str(issuer), int(epoch), action, float(deadman_s), float(expires_s), proved_by)
+    return Instruction(verb, order)
+
+
+def observation(own: str, links: Links, now: Seconds) -> Observation:
     """As readings of the agent on `own`; its own links it knows better and leaves out."""
-    components = tuple(names.told(one, other) for one, other in sorted(pairs))
+    components = tuple(names.told(one, other) for one, other in sorted(links.pairs) if own not in {one, other})
     edges: list[Edge] = []
     for component in components:
         one, other = component.name.split(">")
-        if own not in {one, other}:
-            edges.append(Edge(component, Relation.FROM, names.node(one)))
-            edges.append(Edge(component, Relation.TO, names.node(other)))
+        edges.append(Edge(component, Relation.FROM, names.node(one)))
+        edges.append(Edge(component, Relation.TO, names.node(other)))
     values = np.ones((len(components), 1), np.float32)
     return Observation("told", now, Layout(components, ("carries",), tuple(edges)), values)

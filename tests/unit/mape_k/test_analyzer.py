@@ -198,7 +198,7 @@ def test_newer_evidence_contradicts():
 
 def test_causes_that_no_rule_describes_stand_and_cover_what_they_touch():
     rig = rig_of(RING)
-    away = Cause("partition", Component("partition", "n3,n4"), 0.9, ())
+    away = Cause("partition", Component("partition", "n3,n4"), 0.9, (), behind=(names.node("n3"), names.node("n4")))
     assert rig.analyzer.stands(away, 3.0)
     assert not rig.analyzer.contradicted(away, 3.0)
     covered = rig.analyzer.covers(away)

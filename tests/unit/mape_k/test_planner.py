@@ -101,7 +101,9 @@ def test_forgetting_says_it_again():
 def test_an_advice_is_given_once():
     plans = planner()
     advise = Limits(autonomy_default=Autonomy.ADVISE)
-    assert ask(plans, 100.0, advise).proposal is not None
+    said = ask(plans, 100.0, advise)
+    assert said.plan.chosen == (Action("safe", BOX),)
+    assert said.proposal is None
     later = [ask(plans, 100.0 + 2 * i, advise) for i in range(1, 30)]
     assert later == [None] * 29
     assert ask(plans, 200.0).proposal is not None  # allowed at last

@@ -75,6 +75,15 @@ class Reader:
         records = [decode(ActionRecord, body, self._shift) for body in found.scalars()]
         return sorted(records, key=lambda record: (record.proposed_at, record.id))
 
+    def past_actions(self, limit: int) -> list[ActionRecord]:
+        """The `limit` actions that changed last, and all actions of open incidents; the last changed is last."""
+        table, incidents = schema.actions.c, schema.incidents.c
+        newest = select(table.id).order_by(table.at_utc.desc(), table.seq.desc()).limit(limit)
+        still = select(incidents.id).where(incidents.state != IncidentState.CLOSED.value)
+        wanted = select(table.body).where(or_(table.id.in_(newest), table.incident.in_(still)))
+        found = self._connection.execute(wanted.order_by(table.at_utc, table.seq)).scalars()
+        return [decode(ActionRecord, body, self._shift) for body in found]
+
     def statistics(self) -> dict[tuple[str, str], tuple[int, int]]:
         """(cause code, action kind) -> (trials whose result is known, those of them that healed for good)."""
         table = schema.outcomes.c

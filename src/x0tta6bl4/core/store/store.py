@@ -168,6 +168,14 @@ class SqlStore:
         with self._reading() as reader:
             return reader.open_actions()
 
+    def past_actions(self, limit: int = 200) -> Sequence[ActionRecord]:
+        """What a restarted loop must remember: the `limit` actions that changed last, and all of open incidents.
+
+        The last changed is last. Without them an attempt would be counted twice, and the rate guards would forget.
+        """
+        with self._reading() as reader:
+            return reader.past_actions(limit)
+
     def statistics(self) -> Mapping[tuple[str, str], tuple[int, int]]:
         """(cause code, action kind) -> (trials whose result is known, those of them that healed for good)."""
         with self._reading() as reader:

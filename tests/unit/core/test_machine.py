@@ -1,0 +1,98 @@
+"""This machine's participants start again where their stores end."""
+
+import itertools
+import random
+import sqlite3
+import time
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from x0tta6bl4.core.controller import Controller
+from x0tta6bl4.core.machine import MachineSource
+from x0tta6bl4.core.settings import Settings
+from x0tta6bl4.core.store import Blocks
+from x0tta6bl4.core.workers import InlineWorker
+from x0tta6bl4.lab.participants import CONTROLLER, ControllerPorts
+from x0tta6bl4.model import Component
+
+NODES = [
+    {"name": n, "ip": f"10.9.0.{i}", "interfaces": [{"name": "v1", "mac": f"02:00:00:00:00:0{i}"}]}
+    for i, n in ((1, "n1"), (2, "n2"))
+]
+
+
+class Hand:
+    """A clock set by hand."""
+
+    def __init__(self):
+        self.at = 1000.0
+
+    def now(self):
+        return self.at
+
+    def utc(self):
+        return self.at + 1_800_000_000.0
+
+
+class Nobody:
+    """A transport over which no report ever comes."""
+
+    def send(self, to, payload):
+        pass
+
+    def receive(self):
+        return ()
+
+
+def ran(directory, clock, seconds):
+    """One life of the controller: (the events it said, the passes that its recorder has not kept)."""
+    source = MachineSource(Settings(mesh={"node": "n1", "inventory": NODES}, store={"directory": str(directory)}))
+    source._clock = clock
+    said, identities = [], (f"{clock.at:.0f}-{n}" for n in itertools.count())
+
+    def build(stack, store):
+        ports = ControllerPorts(Nobody(), clock, random.Random(1), source.nodes, "n1", said.append)
+        return Controller(ports, store, InlineWorker(), lambda: next(identities))
+
+    with ExitStack() as stack:
+        participant, recorder = source._member(stack, CONTROLLER, build)
+        end = clock.at + seconds
+        while clock.at < end:
+            clock.at += 0.5
+            participant.tick(clock.at)
+            recorder.see(participant.last)
+            while recorder._flying:  # virtual seconds pass faster than a disk writes
+                recorder._collect()
+                time.sleep(0.001)
+    assert participant.loop.errors == {}
+    return said
+
+
+def kept(directory):
+    with closing(sqlite3.connect(directory / "decisions.db")) as database:
+        events = database.execute("SELECT number FROM events ORDER BY number").fetchall()
+        return [n for (n,) in events], database.execute("SELECT count(*) FROM iterations").fetchone()[0]
+
+
+def test_a_controller_that_starts_again_counts_on_and_keeps_its_passes(tmp_path):
+    clock = Hand()
+    first = ran(tmp_path, clock, 70.0)
+    assert {event.type for event in first} >= {"incident.opened"}
+    events, passes = kept(tmp_path)
+    assert events == [event.seq for event in first] == list(range(1, len(first) + 1))
+    assert passes > 0
+    second = ran(tmp_path, clock, 200.0)
+    assert second, "the second life must say something, or this shows nothing"
+    assert kept(tmp_path)[0] == list(range(1, len(first) + len(second) + 1))
+    assert kept(tmp_path)[1] > passes
+
+
+def test_readings_lie_in_blocks(tmp_path):
+    clock = Hand()
+    ran(tmp_path, clock, 10.0)
+    folder = Path(tmp_path) / f"readings-{CONTROLLER}"
+    blocks = Blocks(folder)
+    series = blocks.series(Component("node", "n2"), "absent_s", 0.0, 3e9)
+    blocks.close()
+    assert len(series.mean) >= 5
+    assert series.mean[-1] > series.mean[0]

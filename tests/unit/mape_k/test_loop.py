@@ -1,0 +1,534 @@
+"""The loop heals what is no mesh: a leaking web service and an overloaded one, in virtual time."""
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fakes import FullDiskStore, HeldWorker, ManualClock, RecordingActuator, ScriptedSensor, counted
+from x0tta6bl4.catalog import ActionKind, Autonomy, Catalog, CauseRule, Expect, Metric, Mode, Proposal, Scope, SymptomRule
+from x0tta6bl4.core.workers import InlineWorker
+from x0tta6bl4.mape_k.guards import Limits
+from x0tta6bl4.mape_k.loop import Loop, Parts
+from x0tta6bl4.mape_k.memory import MemoryStore
+from x0tta6bl4.model import (
+    Action,
+    ActionState,
+    Component,
+    Did,
+    Edge,
+    IncidentState,
+    Layout,
+    Observation,
+    Outcome,
+    Relation,
+    Risk,
+    Window,
+)
+from x0tta6bl4.ports import Proof
+
+WEB, QUEUE = Component("service", "web"), Component("queue", "orders")
+LAYOUT = Layout((WEB, QUEUE), ("memory_mb", "latency_ms", "waiting"), (Edge(QUEUE, Relation.PART_OF, WEB),))
+
+
+def remedies(cause, view):
+    if cause.code == "leak":
+        return [Proposal(Action("restart", WEB), (WEB,), reason=f"uses {view.value(WEB, 'memory_mb')} MB")]
+    return [Proposal(Action("shed-load", WEB, {"share": 0.5}), (WEB,), (QUEUE,), "too much to do")]
+
+
+CATALOG = Catalog(
+    name="web",
+    metrics=(
+        Metric("service", "memory_mb", "memory", 3.0, learn=True, spread_min=50.0),
+        Metric("service", "latency_ms", "latency", 3.0),
+        Metric("queue", "waiting", "orders that wait", 3.0),
+    ),
+    symptoms=(
+        SymptomRule("fat", "service", "memory_mb", "too much memory", 800, 600, raise_after_s=1.0),
+        SymptomRule("slow", "service", "latency_ms", "slow answers", 200, 100),
+        SymptomRule("long", "queue", "waiting", "a long queue", 50, 20),
+    ),
+    causes=(
+        CauseRule("leak", "service", "it leaks", (Expect("fat", Mode.MUST), Expect("slow", Mode.MAY)), 0.6, settle_s=0.0),
+        CauseRule(
+            "overload", "queue", "too much to do",
+            (Expect("long", Mode.MUST), Expect("slow", Mode.MAY, ("part_of",))), 0.6, settle_s=0.0,
+        ),
+    ),
+    actions=(
+        ActionKind("restart", "service", "restart", 0.3, repair=True, prove_s=5.0, autonomy=Autonomy.ACT),
+        ActionKind("shed-load", "service", "answer a part of it only", 0.1, prove_s=5.0, autonomy=Autonomy.ACT),
+    ),
+    remedies={"leak": remedies, "overload": remedies},
+    risks=(lambda view: [Risk("lone", s, "one copy", "run two", "1") for s in view.components("service")],),
+)  # fmt: skip
+
+
+class WebService:
+    """The service itself, and every port to it: memory grows while it leaks, latency while too much is asked."""
+
+    name = "web"
+    kinds = frozenset({"restart", "shed-load"})
+
+    def __init__(self, clock):
+        self.clock = clock
+        self.leaking, self.demand = False, 1.0
+        self.memory, self.shed = 200.0, {}
+        self.at = 0.0
+        self.cures = True
+        self.log = []
+
+    def _live(self):
+        now = self.clock.now()
+        self.memory += (300.0 if self.leaking else 0.0) * (now - self.at)
+        self.at = now
+
+    @property
+    def latency(self):
+        return 400.0 if self.memory > 800 or self.demand * (0.5 if self.shed else 1.0) > 1.5 else 30.0
+
+    def read(self, now):
+        self._live()
+        values = [[self.memory, self.latency, np.nan], [np.nan, np.nan, 100.0 if self.demand > 1.5 else 3.0]]
+        return Observation(self.name, now, LAYOUT, np.array(values, np.float32))
+
+    def apply(self, order):
+        self.log.append((order.action.kind, order.id))
+        if order.action.kind == "shed-load":
+            self.shed[order.id] = order
+        elif self.cures:
+            self.memory, self.leaking = 200.0, False
+        return Outcome(order.id, Did.DONE)
+
+    def confirm(self, order_id):
+        return Outcome(order_id, Did.DONE)
+
+    def undo(self, order_id):
+        self.log.append(("undo", order_id))
+        self.shed.pop(order_id, None)
+        return Outcome(order_id, Did.UNDONE)
+
+    def resolve(self, order):
+        return Outcome(order.id, Did.DONE if order.id in self.shed else Did.UNDONE)
+
+    def watch(self, key, targets, now):
+        pass
+
+    def verdict(self, key, since, now):
+        self._live()
+        return Proof(None if now - since < 0.5 else self.latency < 100, 5)
+
+    def forget(self, key):
+        pass
+
+
+class Bench:
+    """The loop beside the service; `run` makes passes, virtual time between them."""
+
+    def __init__(self, **changes):
+        self.clock = ManualClock()
+        self.web = WebService(self.clock)
+        self.events = []
+        self.parts = Parts(
+            catalog=CATALOG,
+            clock=self.clock,
+            store=MemoryStore("c"),
+            worker=InlineWorker(),
+            prober=self.web,
+            new_id=counted(),
+            origin="c",
+            scope=Scope.NODE,
+            sensors=(self.web,),
+            actuators=(self.web,),
+            hold_down_s=5.0,
+        )
+        self.start(**changes)
+
+    def start(self, **changes):
+        self.parts = replace(self.parts, **changes)
+        self.loop = Loop(self.parts, self.events.append)
+        return self
+
+    def run(self, seconds, every=0.5):
+        for _ in range(round(seconds / every)):
+            self.clock.at += every
+            self.last = self.loop.run_once()
+        return self.last
+
+    def said(self):
+        return [e.type for e in self.events]
+
+
+HEALED = [
+    "incident.opened",
+    "plan.made",
+    "action.intended",
+    "action.applied",
+    "action.proving",
+    "action.confirmed",
+    "incident.closed",
+]
+
+
+def test_a_healthy_service_is_left_alone():
+    bench = Bench()
+    last = bench.run(60)
+    assert bench.events == []
+    assert bench.web.log == []
+    assert (last.symptoms, last.incidents, last.actions, last.errors, last.number) == ((), (), (), {}, 120)
+    assert last.readings == 3
+    assert [r.code for r in last.risks] == ["lone"]
+    assert set(last.phase_s) == {"monitor", "analyze", "plan", "execute"}
+
+
+def test_a_leak_is_found_repaired_proved_and_closed():
+    bench = Bench()
+    bench.run(10)
+    bench.web.leaking = True
+    bench.run(20)
+    assert bench.said() == HEALED
+    assert [kind for kind, _ in bench.web.log] == ["restart"]
+    opened = bench.events[0]
+    assert (opened.data["code"], opened.component, opened.origin) == ("leak", str(WEB), "c")
+    assert [e.seq for e in bench.events] == list(range(1, 8))
+    assert bench.loop.knowledge.statistics == {("leak", "restart"): (1, 1)}
+    assert bench.parts.store.open_incidents() == []
+    assert bench.parts.store.statistics() == {("leak", "restart"): (1, 1)}
+    assert [e.type for e in bench.parts.store.events()] == HEALED
+    assert bench.loop.executor.live == {}
+
+
+def test_a_leak_is_unusual_before_it_is_bad():
+    bench = Bench()
+    bench.run(10)
+    bench.web.leaking = True
+    anomalies = [a for _ in range(8) for a in bench.run(0.5).anomalies]
+    assert {(a.component, a.metric) for a in anomalies} == {(WEB, "memory_mb")}
+
+
+def test_an_overload_is_mitigated_until_it_is_over():
+    bench = Bench()
+    bench.web.demand = 2.0
+    bench.run(30)
+    assert bench.web.latency < 100
+    (incident,) = bench.loop.knowledge.open.values()
+    assert incident.cause.code == "overload"
+    assert (incident.state, incident.acted) == (IncidentState.MITIGATED, True)
+    assert len(bench.web.shed) == 1
+    bench.web.demand = 1.0
+    bench.run(40)
+    assert bench.web.shed == {}
+    assert bench.loop.knowledge.open == {}
+    assert bench.said()[-3:] == ["action.undoing", "action.undone", "incident.closed"]
+
+
+def test_a_mitigated_incident_is_kept_as_mitigated():
+    bench = Bench()
+    bench.web.demand = 2.0
+    bench.run(30)
+    assert [i.state for i in bench.parts.store.open_incidents()] == [IncidentState.MITIGATED]
+
+
+def test_what_does_not_help_is_taken_back_and_counted():
+    bench = Bench()
+    bench.web.cures = False
+    bench.web.leaking = True
+    bench.run(12)
+    assert "action.undone" in bench.said()
+    assert bench.loop.knowledge.statistics["leak", "restart"][1] == 0
+    assert len(bench.loop.knowledge.open) == 1
+    bench.run(200)
+    started = [kind for kind, _ in bench.web.log].count("restart")
+    assert 2 <= started <= 2 * Limits().per_target_max
+    assert "plan.refused" in bench.said()
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [
+        (Autonomy.OBSERVE, ["incident.opened", "plan.refused"]),
+        (Autonomy.ADVISE, ["incident.opened", "plan.made"]),
+        (Autonomy.APPROVE, ["incident.opened", "plan.made", "action.awaiting_approval"]),
+    ],
+)
+def test_below_act_nothing_is_touched_and_it_is_said_once(level, expected):
+    bench = Bench(limits=Limits(autonomy_default=level))
+    bench.web.leaking = True
+    bench.run(60)
+    assert bench.said() == expected
+    assert bench.web.log == []
+
+
+def test_what_a_person_approves_is_done():
+    bench = Bench(limits=Limits(autonomy_default=Autonomy.APPROVE))
+    bench.web.leaking = True
+    bench.run(10)
+    (waiting,) = bench.loop.executor.live.values()
+    assert waiting.state is ActionState.AWAITING
+    assert bench.loop.executor.approve(waiting.id, bench.clock.now())
+    bench.run(20)
+    assert [kind for kind, _ in bench.web.log] == ["restart"]
+    assert bench.said()[-1] == "incident.closed"
+
+
+def test_the_kill_switch_stops_all_of_it_and_lets_go_again():
+    bench = Bench(limits=Limits(kill_switch=True))
+    bench.web.leaking = True
+    bench.run(30)
+    assert bench.web.log == []
+    assert bench.said() == ["incident.opened", "plan.refused"]
+    bench.loop.limits = Limits()
+    bench.loop.executor.limits = bench.loop.limits
+    bench.run(3)
+    assert [kind for kind, _ in bench.web.log] == ["restart"]
+
+
+def test_maintenance_is_no_incident():
+    bench = Bench()
+    bench.loop.expect(Window(WEB, 0.0, 30.0, "release"))
+    bench.web.leaking = True
+    last = bench.run(29)
+    assert (bench.events, last.symptoms) == ([], ())
+    bench.run(3)
+    assert bench.said()[0] == "incident.opened"
+
+
+# -- a store that fails ---------------------------------------------------------------------------------------------
+
+
+def test_a_full_disk_loses_nothing_and_the_action_waits():
+    store = FullDiskStore("c")
+    bench = Bench(store=store)
+    store.full = True
+    bench.web.leaking = True
+    last = bench.run(10)
+    assert bench.events == []
+    assert bench.web.log == []
+    assert last.errors == {"store": "store: disk is full"}
+    assert len(last.incidents) == 1
+    assert store.tries > 5
+    store.full = False
+    bench.run(20)
+    assert bench.said() == HEALED
+    assert [e.seq for e in bench.events] == list(range(1, 8))
+    assert [e.type for e in store.events()] == HEALED
+    assert [kind for kind, _ in bench.web.log] == ["restart"]
+    assert bench.last.errors == {}
+
+
+def test_nothing_is_said_or_done_while_the_commit_is_under_way():
+    worker = HeldWorker()
+    bench = Bench(worker=worker)
+    bench.web.leaking = True
+
+    def passes(seconds, lanes):
+        for _ in range(round(seconds / 0.5)):
+            bench.run(0.5)
+            for lane in list(worker.flying):
+                if lane.split(":")[0] in lanes:
+                    worker.release(lane)
+
+    passes(8, {"read"})
+    assert worker.flying["store"][0] == "commit"
+    assert bench.events == []
+    assert bench.web.log == []
+    assert len(bench.loop.knowledge.open) == 1
+    passes(30, {"read", "store", "actuator"})
+    assert bench.said() == HEALED
+    assert [kind for kind, _ in bench.web.log] == ["restart"]
+
+
+# -- a restart ------------------------------------------------------------------------------------------------------
+
+
+def test_a_restarted_loop_goes_on_with_its_lease_and_its_incident():
+    bench = Bench()
+    bench.web.demand = 2.0
+    bench.run(20)
+    before = bench.said()
+    bench.start()
+    assert len(bench.loop.knowledge.open) == len(bench.loop.executor.live) == 1
+    bench.run(20)
+    assert [kind for kind, _ in bench.web.log] == ["shed-load"]
+    assert bench.said() == before
+    bench.web.demand = 1.0
+    bench.run(40)
+    assert bench.web.shed == {}
+
+
+def test_a_restarted_loop_counts_its_events_on():
+    bench = Bench()
+    bench.web.demand = 2.0
+    bench.run(20)
+    bench.start()
+    bench.web.demand = 1.0
+    last = bench.run(40)
+    assert last.errors == {}
+    assert [e.seq for e in bench.events] == list(range(1, len(bench.events) + 1))
+    assert bench.said()[-1] == "incident.closed"
+
+
+def test_an_action_killed_between_commit_and_answer_is_not_issued_again():
+    worker = HeldWorker()
+    bench = Bench(worker=worker)
+    bench.web.leaking = True
+    for _ in range(20):
+        bench.run(0.5)
+        for lane in list(worker.flying):
+            if lane != "actuator":
+                worker.release(lane)
+    assert worker.flying["actuator"][0].startswith("apply:")
+    (intended,) = bench.parts.store.open_actions()
+    assert intended.state is ActionState.INTENDED
+    bench.start(worker=InlineWorker())  # killed; the order never left
+    bench.run(0.5)
+    assert bench.web.log == []
+    assert bench.loop.executor.live == {} or intended.id not in bench.loop.executor.live
+
+
+# -- sensors that fail ----------------------------------------------------------------------------------------------
+
+OTHER = Layout((Component("queue", "mails"),), ("waiting",))
+
+
+def test_a_sensor_that_raises_is_a_value_and_the_others_go_on():
+    bench = Bench()
+    bad = ScriptedSensor("bad", OTHER, [[1]])
+    bad.failure = OSError("no answer from the socket")
+    bench.start(sensors=(bad, bench.web))
+    bench.web.leaking = True
+    last = bench.run(30)
+    assert last.errors == {"bad": "OSError: no answer from the socket"}
+    assert bench.said() == HEALED
+    bad.failure = None
+    assert bench.run(0.5).errors == {}
+
+
+def test_a_sensor_that_says_so_itself():
+    bench = Bench()
+
+    class Honest(ScriptedSensor):
+        def read(self, now):
+            return replace(super().read(now), error="half of it is missing")
+
+    bench.start(sensors=(Honest("honest", OTHER, [[7]]),))
+    assert bench.run(1).errors == {"honest": "half of it is missing"}
+    assert bench.loop.columns.value(OTHER.components[0], "waiting", bench.clock.now()) == 7.0
+
+
+def test_a_sensor_that_hangs_is_said_after_a_while_and_only_it_is_late():
+    worker = HeldWorker()
+    bench = Bench(worker=worker)
+    bench.start(sensors=(ScriptedSensor("hung", OTHER, [[1]]), bench.web))
+    errors = []
+    for _ in range(24):
+        errors.append(bench.run(0.5).errors)
+        for lane in list(worker.flying):
+            if lane != "read:hung":
+                worker.release(lane)
+    assert errors[9] == {}
+    assert errors[11] == {"hung": "no answer for 6 s"}
+    assert bench.loop.late == {"hung": 23}
+    assert bench.loop.columns.value(WEB, "memory_mb", bench.clock.now()) == 200.0
+    worker.release("read:hung")
+    assert bench.run(0.5).errors == {}
+
+
+def test_an_instant_sensor_that_raises_is_a_value_too():
+    bench = Bench()
+    bad = ScriptedSensor("bad", OTHER, [[1]])
+    bad.failure = OSError("no answer")
+    bench.start(instant=(bad,))
+    assert bench.run(1).errors == {"bad": "OSError: no answer"}
+
+
+@pytest.mark.parametrize("values", [[[np.inf]], [[-np.inf]], [[1e38]], [[np.nan]], [[-1.0]]], ids=str)
+def test_a_sensor_that_lies_about_a_value_breaks_nothing(values):
+    bench = Bench()
+    bench.start(sensors=(bench.web, ScriptedSensor("liar", OTHER, values)))
+    bench.web.leaking = True
+    bench.run(30)
+    assert "restart" in [kind for kind, _ in bench.web.log]
+    other = ScriptedSensor("liar", Layout((WEB,), ("memory_mb",)), values)
+    bench.start(sensors=(other, bench.web))
+    assert np.isfinite(bench.run(30).at)
+
+
+@pytest.mark.parametrize("values", [[[1, 2]], [[1], [2]], [], [1.0]], ids=str)
+def test_a_sensor_that_lies_about_its_shape_is_a_value(values):
+    bench = Bench()
+    liar = ScriptedSensor("liar", Layout((OTHER.components[0], QUEUE), ("waiting", "latency_ms", "memory_mb")), values)
+    bench.start(sensors=(liar, bench.web))
+    assert set(bench.run(1).errors) == {"liar"}
+    assert bench.loop.columns.value(WEB, "memory_mb", bench.clock.now()) == 200.0
+
+
+def test_a_sensor_that_goes_blind_acts_on_nothing_stale():
+    bench = Bench(limits=Limits(kill_switch=True))
+    bench.web.leaking = True
+    bench.run(5)
+    assert bench.said() == ["incident.opened", "plan.refused"]
+    seen = bench.web.read
+    bench.web.read = lambda now: Observation("web", now, Layout((), ()), np.empty((0, 0), np.float32), error="blind")
+    bench.run(3.5)
+    bench.loop.limits = Limits()
+    bench.run(30)
+    assert bench.web.log == []
+    assert "plan.made" not in bench.said()
+    bench.web.read = seen
+    bench.run(20)
+    assert bench.web.log[0][0] == "restart"
+
+
+# -- the rest -------------------------------------------------------------------------------------------------------
+
+
+def test_an_actuator_that_raises_is_taken_back():
+    bench = Bench()
+    broken = RecordingActuator({"restart"})
+    broken.answers["apply"] = OSError("the wire broke")
+    bench.start(actuators=(broken,))
+    bench.web.leaking = True
+    bench.run(8)
+    (ident,) = broken.asked("apply")
+    assert broken.asked("undo") == [ident]
+
+
+def test_what_its_actuator_refuses_is_not_tried_at_every_pass():
+    bench = Bench()
+    broken = RecordingActuator({"restart"})
+    broken.answers["apply"] = Did.FAILED
+    bench.start(actuators=(broken,))
+    bench.web.leaking = True
+    bench.run(33)
+    assert 2 <= len(broken.asked("apply")) <= 4
+
+
+def test_an_incident_can_be_closed_by_hand():
+    bench = Bench(limits=Limits(kill_switch=True))
+    bench.web.leaking = True
+    bench.run(5)
+    (ident,) = bench.loop.knowledge.open
+    change = bench.loop.knowledge.close(ident, bench.clock.now(), "known")
+    bench.loop.execute([change], [], bench.clock.now())
+    assert bench.said()[-1] == "incident.closed"
+    assert bench.events[-1].data["note"] == "known"
+    assert bench.parts.store.open_incidents() == []
+
+
+def test_running_makes_passes_until_it_is_stopped():
+    bench = Bench()
+    stop, wake, seen = threading.Event(), threading.Event(), []
+
+    def see(iteration):
+        seen.append(iteration.number)
+        bench.clock.at += 1.0  # each pass takes longer than its share: the next starts at once
+        if len(seen) == 3:
+            stop.set()
+
+    wake.set()
+    bench.loop.run(stop, wake, 0.5, see)
+    assert seen == [1, 2, 3]
+    assert not wake.is_set()
