@@ -104,8 +104,9 @@ class Expect:
 class CauseRule:
     """One thing that can be wrong with one kind of component.
 
-    prior: how likely it is before any evidence, relative to the others. settle_s: how long the verdict waits for
-    evidence that is not in yet. proximity: where two causes explain the same, the larger wins.
+    prior: how likely it is before any evidence, relative to the others: where two explain the same, the larger wins.
+    settle_s: how long the verdict waits for evidence that is not in yet. hold_s: how long it waits in any case, for
+    what passes by itself.
     """
 
     code: str
@@ -116,6 +117,7 @@ class CauseRule:
     scope: Scope = Scope.NODE
     severity: Severity = Severity.MAJOR
     settle_s: Seconds = 0.4
+    hold_s: Seconds = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,13 @@ def count_on(loop: Loop, store: SqlStore) -> None:
             loop.executor.recent.append(record)
 
 
+def withdraw(agent: Agent) -> None:
+    """Take back what is not proven: its dead-man timer ends with this process."""
+    for order, known in list(agent.actuator.applied.items()):
+        if not known.confirmed:
+            agent.actuator.undo(order)
+
+
 def store_url(settings: Settings, *, agent: bool) -> str:
     """Where this machine's agent, or its controller, keeps what it decided."""
     return f"sqlite:///{settings.store.path / 'agent.db'}" if agent else settings.store.database
@@ -177,7 +184,7 @@ class MachineSource:
         transport: Any = sockets.LinuxTransport(self.me, self.seat, self._peers)
         stack.callback(transport.close)
         settings = self._settings
-        return Agent(
+        agent = Agent(
             NodePorts(self.me, kernel, wire, transport, self._clock, self._random, self.nodes, self.seat),
             store,
             ThreadWorker(),
@@ -191,6 +198,8 @@ class MachineSource:
                 journal=settings.store.path / "orders.json",
             ),
         )
+        stack.callback(withdraw, agent)
+        return agent
 
     def _controller(self, stack: ExitStack, store: SqlStore, publisher: Publisher) -> Controller:
         sockets = importlib.import_module("x0tta6bl4.network.sockets")

@@ -31,7 +31,7 @@ class Hypothesis:
     explains: tuple[Symptom, ...]
     contradictions: tuple[str, ...]
     unknown: int
-    apart: int  # how many of the unknown are not about the component itself
+    whole: bool  # it expects symptoms elsewhere, and all of them are there
     stands: bool  # what it needs is there
 
     @property
@@ -136,7 +136,7 @@ class Analyzer:
             if best is None or not explained:
                 break
             hypotheses.remove(best)
-            if not (best.unknown and self._wait(explained, best.rule.settle_s, now)):
+            if not self._wait(explained, best.rule.settle_s if best.unknown else best.rule.hold_s, now):
                 others = [h.cause() for h in ranked[1:] if {(s.code, s.component) for s in h.explains} & explained]
                 diagnoses.append(Diagnosis((best.cause(), *others[:4]), now))
                 explained |= self.covers(best.cause()) & left
@@ -146,7 +146,7 @@ class Analyzer:
     @staticmethod
     def _rank(hypothesis: Hypothesis, left: set[Sign]) -> tuple[int, int, float, str]:
         gain = sum((s.code, s.component) in left for s in hypothesis.explains)
-        return (gain, -hypothesis.apart, hypothesis.rule.prior, str(hypothesis.component))
+        return (gain, int(hypothesis.whole), hypothesis.rule.prior, str(hypothesis.component))
 
     def _hypotheses(self, left: set[Sign], by_sign: dict[Sign, Symptom], now: Seconds) -> list[Hypothesis]:
         tried: set[tuple[str, Component]] = set()
@@ -164,6 +164,7 @@ class Analyzer:
     def _hold(self, rule: CauseRule, place: Component, by_sign: dict[Sign, Symptom], now: Seconds) -> Hypothesis:
         """Hold one cause at one place against the evidence."""
         explains: list[Symptom] = []
+        explains_all: list[Symptom] = []
         wanted: list[Sign] = []
         contradictions: list[str] = []
         needed, must = False, True
@@ -178,6 +179,8 @@ class Analyzer:
                         contradictions.append(f"{expect.symptom} on {where}")
                 elif symptom is not None:
                     explains.append(symptom)
+                    if expect.mode is Mode.ALL:
+                        explains_all.append(symptom)
                     needed = needed or expect.mode is not Mode.MAY
                 elif expect.mode is Mode.MUST:
                     must = False
@@ -185,6 +188,7 @@ class Analyzer:
                     wanted.append((expect.symptom, where))
         since = min((s.since for s in explains), default=now)
         unknown = apart = 0
+        elsewhere = any(s.component != place for s in explains_all)
         for code, where in wanted:
             status = self.symptoms.status(code, where, since, now)
             if status is Status.ABSENT:
@@ -193,7 +197,13 @@ class Analyzer:
                 unknown += 1
                 apart += where != place
         return Hypothesis(
-            rule, place, tuple(dict.fromkeys(explains)), tuple(contradictions), unknown, apart, must and needed
+            rule,
+            place,
+            tuple(dict.fromkeys(explains)),
+            tuple(contradictions),
+            unknown,
+            elsewhere and not apart,
+            must and needed,
         )
 
     def _away(self, seat: Component, broken: Pairs) -> tuple[set[Component], list[frozenset[Component]]]:

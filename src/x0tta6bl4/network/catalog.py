@@ -126,7 +126,7 @@ CAUSES: Final = (
               (_must("link-clipped"), *_may(())), 0.3, settle_s=1.5),
     CauseRule("node-unreachable", "node", "a node lives but its reports do not arrive",
               (_must("node-silent"), *_may(("~from",), symptoms=("hello-silent",))), 0.2, scope=Scope.MESH,
-              settle_s=8.0, severity=Severity.MINOR),
+              settle_s=8.0, hold_s=8.0, severity=Severity.MINOR),
     CauseRule("mesh-converging", "node", "the mesh is finding new ways", (_must("mesh-hurries"),), 0.5,
               settle_s=0.0, severity=Severity.INFO),
     CauseRule("node-missing", "node", "an expected node never came", (_must("node-missing"),), 0.5,

@@ -154,7 +154,7 @@ class Peer:
         """Take in one hello of this peer."""
         if hello.seq < self.seq - REORDERED_MAX:  # it started again
             self.arrivals.clear()
-        if not self.arrivals and self.before is not None and hello.seq <= self.seq:
+        if not self.arrivals and hello.seq <= self.seq:
             self.before = hello.seq - 1
         if now - self.last_at > MUTE_S:  # it was away: judge it from now
             self.last_large_at = self.resumed_at = now

@@ -6,14 +6,17 @@ import sqlite3
 import time
 from contextlib import ExitStack, closing
 from pathlib import Path
+from types import SimpleNamespace
 
 from x0tta6bl4.core.controller import Controller
-from x0tta6bl4.core.machine import MachineSource
+from x0tta6bl4.core.machine import MachineSource, withdraw
 from x0tta6bl4.core.settings import Settings
 from x0tta6bl4.core.store import Blocks
 from x0tta6bl4.core.workers import InlineWorker
 from x0tta6bl4.lab.participants import CONTROLLER, ControllerPorts
-from x0tta6bl4.model import Component
+from x0tta6bl4.model import Action, Component, Did, Order
+from x0tta6bl4.network.actuators import NodeActuator
+from x0tta6bl4.network.kernel import Mesh
 
 NODES = [
     {"name": n, "ip": f"10.9.0.{i}", "interfaces": [{"name": "v1", "mac": f"02:00:00:00:00:0{i}"}]}
@@ -96,3 +99,28 @@ def test_readings_lie_in_blocks(tmp_path):
     blocks.close()
     assert len(series.mean) >= 5
     assert series.mean[-1] > series.mean[0]
+
+
+class Option:
+    """As much of a kernel as one option of the mesh."""
+
+    def __init__(self):
+        self.interval_ms = 1000
+
+    def mesh(self):
+        return Mesh("bat0", "BATMAN_IV", "", self.interval_ms, 30, "off", False, False)
+
+    def set_mesh(self, option, value):
+        self.interval_ms = value
+
+
+def test_a_stop_takes_back_what_is_not_proven_and_keeps_what_is():
+    kernel, clock = Option(), Hand()
+    actuator = NodeActuator("n1", kernel, clock, mac_of=lambda component: "")
+    for identity, interval in (("a", 500), ("b", 200)):
+        action = Action("set-orig-interval", Component("node", "n1"), {"orig_interval_ms": interval})
+        assert actuator.apply(Order(identity, "n1", 1, action, 10.0)).did is Did.DONE
+    actuator.confirm("a")
+    withdraw(SimpleNamespace(actuator=actuator))
+    assert kernel.interval_ms == 500
+    assert list(actuator.applied) == ["a"]
