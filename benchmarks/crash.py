@@ -108,9 +108,9 @@ def child(folder: Path, start: float, seed: int, *, fuse: int = 0, calm: bool = 
         say(seq=event.seq, type=event.type, incident=event.incident, id=event.data.get("id", ""))
 
     agent.loop.emit = emit
-    refused = ""
+    refused, settled = "", False
     began = clock.now()
-    while clock.now() - began < SETTLE_S:
+    while clock.now() - began < SETTLE_S and not (calm and settled):
         now = clock.now()
         kernel.shorten(faults, now)
         agent.tick(now)
@@ -118,12 +118,17 @@ def child(folder: Path, start: float, seed: int, *, fuse: int = 0, calm: bool = 
         if error and error != refused:
             say(refused=error)
         refused = error
-        if calm and now - began > 3.0 and not (agent.loop.knowledge.open or agent.loop.executor.live):
-            break
+        settled = now - began > 3.0 and at_rest(agent)
         time.sleep(0.01)
     agent.close()
     store.close()
-    say(settled=not (agent.loop.knowledge.open or agent.loop.executor.live))
+    say(settled=settled)
+
+
+def at_rest(agent: Agent) -> bool:
+    """Nothing is open, and the store knows it."""
+    loop = agent.loop
+    return not (loop.knowledge.open or loop.executor.live or loop._pending or loop._flying)  # noqa: SLF001
 
 
 @contextmanager

@@ -114,7 +114,7 @@ def wipe(url):
 
 def incident(number=1, code="link-down", **changes):
     symptom = Symptom("hello-lost", LINK, 10.0 + number, 1.0, 0.5, "loss_ratio")
-    cause = Cause(code, LINK, 0.875, (symptom,), ("n2 answers",), "two of two hellos")
+    cause = Cause(code, LINK, 0.875, (symptom,), ("n2 answers",), detail="two of two hellos")
     base = Incident(f"i{number}", "c", number, 20.0 + number, Diagnosis((cause,), 20.5 + number), since=10.0 + number)
     return replace(base, **changes)
 
