@@ -349,7 +349,9 @@ class MeshRig:
         self.set(self.link(a, b), silence_ms=10.0, hello_silence_ms=10.0, large_silence_ms=100.0, rtt_ms=2.0)
 
     def neighbours(self, node):
-        return [c.name.split(">")[1].split(":")[0] for c in self.readings if c.name.startswith(f"{node}:") and ">" in c.name]
+        return [
+            c.name.split(">")[1].split(":")[0] for c in self.readings if c.name.startswith(f"{node}:") and ">" in c.name
+        ]
 
     def kill(self, node, t):
         """The node dies: its neighbours hear nothing, nobody knows how it hears, no report comes."""
@@ -397,7 +399,7 @@ class MeshRig:
         )
 
 
-def plain_situation(now=100.0, limits=None, live=None, ends=None, recent=(), age_s=0.0):
+def plain_situation(now=100.0, limits=None, *, live=None, ends=None, recent=(), age_s=0.0):
     """A situation made by hand. live: {vertex: {vertices}}, ends: {link: (vertex, vertex)}."""
     return Situation(
         now=now,

@@ -54,7 +54,7 @@ class AgentSettings:
 
     tick_s: Seconds = 0.05
     pass_s: Seconds = 0.5
-    report_s: Seconds = 0.25
+    report_s: Seconds = 0.5
     hello_interval_s: Seconds = 0.05
     large_interval_s: Seconds = 0.5
     limits: Limits = field(default_factory=Limits)
@@ -127,6 +127,7 @@ class Agent:
         self._next_facts = float("-inf")
         self._seq = 0
         self._leaving_s = 0.0
+        self._eager = False
         self._told: tuple[object, ...] = ()
         self._hurry_layout = Layout((names.node(ports.name),), ("hurry",))
 
@@ -154,7 +155,13 @@ class Agent:
         self.prober.tick(now)
         self.actuator.expire()
         alarmed = self.hellos.alarmed(now)
-        if alarmed or now >= self._next_pass or self.ports.kernel.changed() or self.worker.ready() or self._look(now):
+        moved = False
+        if self.worker.ready():
+            moved = self.loop.drain(now)
+            moved, self._eager = moved or self._eager, False
+        if self.ports.kernel.changed():
+            moved = self._eager = True  # this pass asks the kernel, the one after its answer acts
+        if alarmed or moved or now >= self._next_pass or self._look(now):
             self._pass(now, urgent=alarmed)
 
     def _look(self, now: Seconds) -> bool:
@@ -179,7 +186,6 @@ class Agent:
             self._told = told
             self._next_report = now + self.settings.report_s
             self._report(now, urgent=urgent)
-        self._next_pass = min(self._next_pass, max(self._next_report, now + self.period_s))
 
     def _hear_controller(self, payload: bytes, now: Seconds) -> None:
         try:

@@ -11,6 +11,7 @@ from x0tta6bl4.core.store.ids import Ids
 from x0tta6bl4.core.workers import InlineWorker, ThreadWorker
 from x0tta6bl4.lab.participants import ControllerPorts, NodePorts, Participant
 from x0tta6bl4.mape_k.guards import Limits
+from x0tta6bl4.mape_k.loop import RISKS_LANE, STORE_LANE
 from x0tta6bl4.mape_k.memory import MemoryStore
 
 LAB_LIMITS = Limits(autonomy_default=Autonomy.ACT, actions_max=40)
@@ -26,7 +27,7 @@ class Participants:
     agent_limits: Limits | None = None  # None: the same
 
     def _worker(self) -> ReadyWorker:
-        return ThreadWorker() if self.threads else InlineWorker()
+        return ThreadWorker(inline=frozenset({STORE_LANE, RISKS_LANE})) if self.threads else InlineWorker()
 
     def agent(self, ports: NodePorts) -> Participant:
         """The agent of one node."""

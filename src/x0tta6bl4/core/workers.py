@@ -8,6 +8,13 @@ from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 
 
+def _call(call: Callable[[], object]) -> object:
+    try:
+        return call()
+    except Exception as error:  # noqa: BLE001  # the edge of the loop: whatever a port raises is a value
+        return error
+
+
 class InlineWorker:
     """Runs each call at once: for the simulator's virtual time. Exceptions are results, as in a thread."""
 
@@ -16,11 +23,7 @@ class InlineWorker:
 
     def start(self, lane: str, tag: str, call: Callable[[], object]) -> bool:
         """Run it now."""
-        try:
-            result = call()
-        except Exception as error:  # noqa: BLE001  # the edge of the loop: whatever a port raises is a value
-            result = error
-        self._done.append((lane, tag, result))
+        self._done.append((lane, tag, _call(call)))
         return True
 
     def finished(self) -> Iterable[tuple[str, str, object]]:
@@ -37,9 +40,10 @@ class InlineWorker:
 
 
 class ThreadWorker:
-    """A daemon thread for each lane; `wake` is called when a call ended."""
+    """A daemon thread for each lane; `wake` is called when a call ended. Lanes in `inline` run at once instead."""
 
-    def __init__(self, wake: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, wake: Callable[[], object] = lambda: None, inline: frozenset[str] = frozenset()) -> None:
+        self._inline = inline
         self._wake = wake
         self._lock = threading.Lock()
         self._busy: set[str] = set()
@@ -48,6 +52,11 @@ class ThreadWorker:
 
     def start(self, lane: str, tag: str, call: Callable[[], object]) -> bool:
         """Start it unless the lane is busy."""
+        if lane in self._inline:
+            result = _call(call)
+            with self._lock:
+                self._done.append((lane, tag, result))
+            return True
         with self._lock:
             if lane in self._busy:
                 return False
@@ -62,11 +71,7 @@ class ThreadWorker:
     def _serve(self, lane: str, queue: SimpleQueue[tuple[str, Callable[[], object]] | None]) -> None:
         while (item := queue.get()) is not None:
             tag, call = item
-            result: object
-            try:
-                result = call()
-            except Exception as error:  # noqa: BLE001  # the edge of the loop: whatever a port raises is a value
-                result = error
+            result = _call(call)
             with self._lock:
                 self._done.append((lane, tag, result))
                 self._busy.discard(lane)

@@ -6,7 +6,7 @@ where nothing is known. A sensor's Layout is recognised by identity, so a whole 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,20 +15,28 @@ from x0tta6bl4.catalog import Catalog, Metric
 from x0tta6bl4.model import Component, Floats, Layout, Observation, Seconds, Times
 
 Index = NDArray[np.intp]
+CAPACITY = 8  # slots of a new table; doubled when they are full
+LAYOUTS_MAX = 20_000  # layouts of nodes that came and went are forgotten beyond this
 
 
 class Table:
-    """Readings of one kind of component: `values` and `at` are [metrics, capacity]; the first `size` slots count."""
+    """Readings of one kind of component: `values` and `at` are [metrics, capacity]; the first `size` slots count.
 
-    def __init__(self, kind: str, metrics: Sequence[Metric], capacity: int = 8) -> None:
+    The arrays are windows into the buffers of `Columns`, which moves them when a table grows.
+    """
+
+    def __init__(self, kind: str, metrics: Sequence[Metric], capacity: int = CAPACITY) -> None:
         self.kind = kind
         self.metrics = tuple(metrics)
         self.row = {m.name: i for i, m in enumerate(metrics)}
         self.stale_after = np.array([m.stale_after_s for m in metrics], np.float64)
         self.components: list[Component] = []
         self.slot: dict[Component, int] = {}
-        self.values: Floats = np.full((len(metrics), capacity), np.nan, np.float32)
-        self.at: Times = np.full((len(metrics), capacity), -np.inf, np.float64)
+        self.capacity = capacity
+        self.make_room: Callable[[], None] = self._move_alone
+        self.offset = 0  # where its window begins in the buffers
+        self.values: Floats = np.full((len(metrics), self.capacity), np.nan, np.float32)
+        self.at: Times = np.full((len(metrics), self.capacity), -np.inf, np.float64)
 
     @property
     def size(self) -> int:
@@ -41,16 +49,20 @@ class Table:
         if slot is None:
             slot = self.slot[component] = self.size
             self.components.append(component)
-            if slot >= self.values.shape[1]:
-                self._grow()
+            if slot >= self.capacity:
+                self.capacity *= 2
+                self.make_room()
         return slot
 
-    def _grow(self) -> None:
-        rows, old = self.values.shape
-        values = np.full((rows, old * 2), np.nan, np.float32)
-        at = np.full((rows, old * 2), -np.inf, np.float64)
-        values[:, :old], at[:, :old] = self.values, self.at
-        self.values, self.at = values, at
+    def _move_alone(self) -> None:
+        shape = (len(self.metrics), self.capacity)
+        self.move_to(np.full(shape, np.nan, np.float32), np.full(shape, -np.inf, np.float64), 0)
+
+    def move_to(self, values: Floats, at: Times, offset: int) -> None:
+        """Go on in these arrays [metrics, capacity], which begin at `offset` of a larger buffer."""
+        width = self.values.shape[1]
+        values[:, :width], at[:, :width] = self.values, self.at
+        self.values, self.at, self.offset = values, at, offset
 
     def fresh(self, metric: str, now: Seconds) -> NDArray[np.bool_]:
         """Bool [size]: which slots hold a value of `metric` that is not stale."""
@@ -67,20 +79,33 @@ class Table:
 
 
 class _Mapping:
-    """Where the cells of one layout go in one table."""
+    """Where the cells of one layout go: `source` in a flat observation, `goal` in the buffers, of one generation."""
 
-    __slots__ = ("columns", "rows", "slots", "table", "whole")
+    __slots__ = ("generation", "goal", "layout", "source")
 
-    def __init__(self, table: Table, layout: Layout, rows: Sequence[int]) -> None:
-        known = [(c, table.row[m]) for c, m in enumerate(layout.metrics) if m in table.row]
-        self.table = table
-        slots = [table.add(layout.components[r]) for r in rows]
-        self.slots = np.ix_([row for _, row in known], slots)
-        self.rows = np.ix_(rows, [c for c, _ in known])
+    def __init__(self, layout: Layout, columns: Columns) -> None:
+        source: list[int] = []
+        goal: list[int] = []
+        width = len(layout.metrics)
+        for r, component in enumerate(layout.components):
+            table = columns.tables.get(component.kind)
+            if table is not None:
+                slot = table.add(component)
+                for c, metric in enumerate(layout.metrics):
+                    row = table.row.get(metric)
+                    if row is not None:
+                        source.append(r * width + c)
+                        goal.append(table.offset + row * table.capacity + slot)
+        self.layout, self.generation = layout, columns.generation
+        self.source: Index = np.array(source, np.intp)
+        self.goal: Index = np.array(goal, np.intp)
 
 
 class Columns:
-    """The state: tables by kind, the facts, and the time of the newest reading of each component."""
+    """The state: tables by kind over two flat buffers, and the facts.
+
+    One fold is a gather, a comparison and a scatter, whatever kinds an observation holds.
+    """
 
     def __init__(self, catalog: Catalog) -> None:
         self.tables: dict[str, Table] = {}
@@ -89,7 +114,24 @@ class Columns:
                 same = [m for m in catalog.metrics if m.kind == metric.kind]
                 self.tables[metric.kind] = Table(metric.kind, same)
         self.facts: dict[Component, dict[str, object]] = {}
-        self._layouts: dict[int, tuple[Layout, list[_Mapping]]] = {}
+        self.generation = 0
+        self._layouts: dict[int, _Mapping] = {}
+        for table in self.tables.values():
+            table.make_room = self._move
+        self._move()
+
+    def _move(self) -> None:
+        """Lay the tables out anew in larger buffers."""
+        self.generation += 1
+        size = sum(len(t.metrics) * t.capacity for t in self.tables.values())
+        self._values: Floats = np.full(size, np.nan, np.float32)
+        self._at: Times = np.full(size, -np.inf, np.float64)
+        offset = 0
+        for table in self.tables.values():
+            shape = (len(table.metrics), table.capacity)
+            end = offset + shape[0] * shape[1]
+            table.move_to(self._values[offset:end].reshape(shape), self._at[offset:end].reshape(shape), offset)
+            offset = end
 
     def fold(self, observation: Observation) -> int:
         """Take in one observation: a newer value replaces an older one, NaN replaces nothing.
@@ -101,33 +143,32 @@ class Columns:
         layout = observation.layout
         if not layout.components:
             return 0
-        taken = 0
-        for mapping in self._mappings(layout):
-            fresh = observation.values[mapping.rows].T
-            if isinstance(observation.age_s, np.ndarray):
-                measured = observation.at - observation.age_s[mapping.rows].T.astype(np.float64)
-            else:
-                measured = np.full(fresh.shape, observation.at - observation.age_s)
-            table = mapping.table
-            newer = ~np.isnan(fresh) & (measured >= table.at[mapping.slots])
-            table.values[mapping.slots] = np.where(newer, fresh, table.values[mapping.slots])
-            table.at[mapping.slots] = np.where(newer, measured, table.at[mapping.slots])
-            taken += int(np.count_nonzero(newer))
-        return taken
+        mapping = self._layouts.get(id(layout))
+        if mapping is None or mapping.layout is not layout or mapping.generation != self.generation:
+            mapping = self._learn(layout)
+        fresh = observation.values.ravel()[mapping.source]
+        good = fresh == fresh  # noqa: PLR0124  # NaN is the one value unlike itself
+        if isinstance(observation.age_s, np.ndarray):
+            measured = observation.at - observation.age_s.ravel()[mapping.source].astype(np.float64)
+            good &= measured >= self._at[mapping.goal]
+            goal = mapping.goal[good]
+            self._at[goal] = measured[good]
+        else:
+            at = observation.at - observation.age_s
+            good &= self._at[mapping.goal] <= at
+            goal = mapping.goal[good]
+            self._at[goal] = at
+        self._values[goal] = fresh[good]
+        return int(goal.size)
 
-    def _mappings(self, layout: Layout) -> list[_Mapping]:
-        known = self._layouts.get(id(layout))
-        if known is not None and known[0] is layout:
-            return known[1]
-        rows: dict[str, list[int]] = {}
-        for row, component in enumerate(layout.components):
-            if component.kind in self.tables:
-                rows.setdefault(component.kind, []).append(row)
-        mappings = [_Mapping(self.tables[kind], layout, found) for kind, found in rows.items()]
-        if len(self._layouts) > 20_000:  # layouts of nodes that came and went
+    def _learn(self, layout: Layout) -> _Mapping:
+        if len(self._layouts) > LAYOUTS_MAX:
             self._layouts.clear()
-        self._layouts[id(layout)] = (layout, mappings)
-        return mappings
+        for component in layout.components:  # tables may grow, which moves them: before the cells are counted
+            if component.kind in self.tables:
+                self.tables[component.kind].add(component)
+        mapping = self._layouts[id(layout)] = _Mapping(layout, self)
+        return mapping
 
     def value(self, component: Component, metric: str, now: Seconds) -> float | None:
         """One fresh value, None where there is none."""

@@ -134,6 +134,11 @@ class Executor:
             for link in record.watch
         ]
 
+    @property
+    def moved(self) -> bool:
+        """Did a record change since `take_changes`?"""
+        return bool(self._changed)
+
     def take_changes(self) -> list[ActionRecord]:
         """Records that changed since the last question, oldest change first."""
         changed, self._changed = self._changed, []

@@ -315,6 +315,11 @@ class Loop:
             self.emit(event)
         self.executor.committed(batch.actions, now)
 
+    def drain(self, now: Seconds) -> bool:
+        """Take in calls that ended, between passes; True where a pass should follow soon: an action moved on."""
+        self._drain(now)
+        return self.executor.moved
+
     def _drain(self, now: Seconds) -> bool:
         """Handle every call that ended; True where there was one."""
         any_ended = False

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -22,19 +23,22 @@ from x0tta6bl4.ports import Clock
 
 Before = dict[str, float | str]
 BOUNCE_S: Final = 1.2  # batman-adv drops the routes of an interface that is down within a second
-KINDS: Final = frozenset(
-    [
-        "detach-interface",
-        "set-hop-penalty",
-        "set-throughput-override",
-        "block-neighbour",
-        "restore-mtu",
-        "bounce-interface",
-        "set-gw-mode",
-        "set-orig-interval",
-        "restart-service",
-    ]
-)
+RETRY_S: Final = 1.0  # what the kernel refused to take back is tried again
+ENDED_MAX: Final = 1000
+TARGETS: Final = {  # kind of action -> kind of component it acts on
+    "detach-interface": "interface",
+    "set-hop-penalty": "interface",
+    "set-throughput-override": "interface",
+    "block-neighbour": "link",
+    "restore-mtu": "interface",
+    "bounce-interface": "interface",
+    "set-gw-mode": "node",
+    "set-orig-interval": "node",
+    "restart-service": "service",
+}
+KINDS: Final = frozenset(TARGETS)
+IRREVERSIBLE: Final = frozenset(("bounce-interface", "restart-service"))
+OPTIONS: Final = ("hop_penalty", "throughput_override_kbit")
 
 
 @dataclass
@@ -45,7 +49,7 @@ class Applied:
     before: Before
     at: Seconds
     confirmed: bool = False
-    due: list[tuple[Seconds, Callable[[], None]]] = field(default_factory=list)
+    retry_at: Seconds = float("-inf")
 
 
 class NodeActuator:
@@ -65,6 +69,7 @@ class NodeActuator:
         self.node, self.kernel, self.clock, self.mac_of, self.journal = node, kernel, clock, mac_of, journal
         self.applied: dict[str, Applied] = {}
         self._later: list[tuple[Seconds, Callable[[], None]]] = []
+        self._ended: dict[str, None] = {}  # ids that were taken back, oldest first
 
     # -- the port -----------------------------------------------------------------------------------------------
 
@@ -73,14 +78,22 @@ class NodeActuator:
         known = self.applied.get(order.id)
         if known is not None:
             return Outcome(order.id, Did.DONE, "already done", known.before)
-        if order.action.kind not in self.kinds or _acts_on(order.action.target) != self.node:
-            return Outcome(order.id, Did.REFUSED, f"{order.action.target} is not of {self.node}")
+        action = order.action
         try:
-            before = self._do(order.action)
+            if TARGETS.get(action.kind) != action.target.kind or _acts_on(action.target) != self.node:
+                return Outcome(order.id, Did.REFUSED, f"{action.kind} on {action.target} is not for {self.node}")
+            before, change = self._prepare(action)
         except (ResourceError, NotSupported, ConfigError) as error:
             return Outcome(order.id, Did.FAILED, str(error))
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            return Outcome(order.id, Did.REFUSED, f"malformed order: {type(error).__name__}: {error}")
         self.applied[order.id] = Applied(order, before, self.clock.now())
-        self._write()
+        try:
+            self._write()  # before anything is touched: a process that is killed now leaves a trace
+            change()
+        except (ResourceError, NotSupported, OSError) as error:
+            self._end(order.id)
+            return Outcome(order.id, Did.FAILED, str(error))
         return Outcome(order.id, Did.DONE, "", before)
 
     def confirm(self, order_id: str) -> Outcome:
@@ -89,28 +102,53 @@ class NodeActuator:
         if known is None:
             return Outcome(order_id, Did.REFUSED, "not applied (any more)")
         known.confirmed = True
-        self._write()
+        try:
+            self._write()
+        except OSError as error:  # a restart would take it back: so does the dead-man timer
+            known.confirmed = False
+            return Outcome(order_id, Did.FAILED, f"{self.journal}: {error}")
         return Outcome(order_id, Did.DONE, "", known.before)
 
     def undo(self, order_id: str) -> Outcome:
-        """Restore what was before."""
+        """Restore what was before; an id that is not known is REFUSED, one that was taken back before is UNDONE."""
         known = self.applied.get(order_id)
         if known is None:
-            return Outcome(order_id, Did.UNDONE, "not applied (any more)")
+            did = Did.UNDONE if order_id in self._ended else Did.REFUSED
+            return Outcome(order_id, did, "not applied (any more)")
         try:
             self._undo(known.order.action, known.before)
         except (ResourceError, NotSupported, ConfigError) as error:
             return Outcome(order_id, Did.FAILED, str(error))
-        del self.applied[order_id]
-        self._write()
+        self._end(order_id)
         return Outcome(order_id, Did.UNDONE)
+
+    def _end(self, order_id: str) -> None:
+        del self.applied[order_id]
+        self._ended[order_id] = None
+        while len(self._ended) > ENDED_MAX:
+            del self._ended[next(iter(self._ended))]
+        with suppress(OSError):  # an entry that stays is taken back once more at the next start, which changes nothing
+            self._write()
 
     def resolve(self, order: Order) -> Outcome:
         """After a restart: was it carried out? The journal knows; without one, the component is read."""
         known = self.applied.get(order.id)
         if known is not None:
             return Outcome(order.id, Did.DONE, "found done", known.before)
-        return Outcome(order.id, Did.UNDONE, "not in the actuator's journal: it was not done, or was taken back")
+        if self.journal is not None or order.id in self._ended:
+            return Outcome(order.id, Did.UNDONE, "not in the actuator's journal: it was not done, or was taken back")
+        return Outcome(order.id, *self._read_back(order.action))
+
+    def _read_back(self, action: Action) -> tuple[Did, str]:
+        """Without a journal: what is not as the action would leave it was not done; otherwise nobody can tell."""
+        try:
+            before, _ = self._prepare(action)
+        except (ResourceError, NotSupported, ConfigError, ValueError, KeyError, TypeError, IndexError) as error:
+            return Did.UNKNOWN, str(error)
+        wanted = {"attached": 0.0} if action.kind == "detach-interface" else action.parameters
+        if any(option in before and before[option] != value for option, value in wanted.items()):
+            return Did.UNDONE, "found as it was before"
+        return Did.UNKNOWN, "no journal, and the component cannot tell"
 
     # -- time ---------------------------------------------------------------------------------------------------
 
@@ -119,98 +157,131 @@ class NodeActuator:
         now = self.clock.now()
         due, self._later = [c for t, c in self._later if t <= now], [(t, c) for t, c in self._later if t > now]
         for call in due:
-            call()
-        late = [a.order.id for a in self.applied.values() if not a.confirmed and now - a.at > a.order.deadman_s]
-        return [replace(self.undo(order_id), detail="dead-man timer") for order_id in late]
+            try:
+                call()
+            except (ResourceError, NotSupported):  # an interface must not stay down
+                self._later.append((now + RETRY_S, call))
+        outcomes = []
+        for known in list(self.applied.values()):
+            if known.confirmed or now - known.at <= known.order.deadman_s or now < known.retry_at:
+                continue
+            if known.order.action.kind in IRREVERSIBLE:  # there is nothing to take back
+                self._end(known.order.id)
+                continue
+            known.retry_at = now + RETRY_S
+            outcomes.append(replace(self.undo(known.order.id), detail="dead-man timer"))
+        return outcomes
 
     def recover(self) -> list[Outcome]:
-        """At start: take back what an earlier process applied and did not confirm; take up what it confirmed."""
+        """At start: take back what an earlier process applied and did not confirm; take up what it confirmed.
+
+        Raises ConfigError where the journal is not one.
+        """
         if self.journal is None or not self.journal.exists():
             return []
-        for entry in json.loads(self.journal.read_text()):
-            action = Action(entry["kind"], Component.parse(entry["target"]), entry["parameters"])
-            order = Order(entry["id"], entry["issuer"], entry["epoch"], action, entry["deadman_s"])
-            self.applied[order.id] = Applied(order, entry["before"], self.clock.now(), entry["confirmed"])
-        return [self.undo(a.order.id) for a in list(self.applied.values()) if not a.confirmed]
+        try:
+            for entry in json.loads(self.journal.read_text()):
+                action = Action(entry["kind"], Component.parse(entry["target"]), entry["parameters"])
+                order = Order(entry["id"], entry["issuer"], entry["epoch"], action, entry["deadman_s"])
+                self.applied[order.id] = Applied(order, entry["before"], self.clock.now(), entry["confirmed"])
+        except (ValueError, KeyError, TypeError) as error:
+            allowed = f"the list that this agent wrote ({type(error).__name__}: {error})"
+            raise ConfigError("agent.journal", str(self.journal), allowed) from error
+        unproven = [a.order for a in self.applied.values() if not a.confirmed]
+        for order in unproven:
+            if order.action.kind == "bounce-interface":  # the second half may never have come
+                self._later.append((self.clock.now(), self._up(_interface_of(order.action.target))))
+                self.expire()
+        return [self.undo(order.id) for order in unproven if order.action.kind not in IRREVERSIBLE]
 
     # -- doing --------------------------------------------------------------------------------------------------
 
     def _interface(self, target: Component) -> Interface:
-        name = target.name.split(":", 1)[1].split(">")[0]
+        name = _interface_of(target)
         for interface in self.kernel.interfaces():
             if interface.name == name:
                 return interface
         raise ConfigError("action.target", str(target), "a hard interface of this node")
 
-    def _do(self, action: Action) -> Before:
+    def _up(self, name: str) -> Callable[[], None]:
+        return lambda: self.kernel.set_up(name, True)
+
+    def _prepare(self, action: Action) -> tuple[Before, Callable[[], None]]:
+        """What undo will restore, and the change itself; nothing is touched yet."""
+        kernel = self.kernel
+        if action.target.kind != "interface":
+            return self._prepare_others(action)
+        interface = self._interface(action.target)
+        name = interface.name
         match action.kind:
             case "detach-interface":
-                interface = self._interface(action.target)
-                self.kernel.detach(interface.name)
-                return _settings(interface)
+                return _settings(interface), lambda: kernel.detach(name)
             case "set-hop-penalty" | "set-throughput-override":
-                interface = self._interface(action.target)
-                option = "hop_penalty" if action.kind == "set-hop-penalty" else "throughput_override_kbit"
-                before = getattr(interface, option)
+                option = OPTIONS[action.kind == "set-throughput-override"]
+                before, value = getattr(interface, option), int(action.parameters[option])
                 if before is None:
                     raise ConfigError("action.target", str(action.target), "an attached hard interface")
-                self.kernel.set_hardif(interface.name, option, int(action.parameters[option]))
-                return {option: before}
+                return {option: before}, lambda: kernel.set_hardif(name, option, value)
             case "restore-mtu":
-                interface = self._interface(action.target)
-                self.kernel.set_mtu(interface.name, int(action.parameters["mtu_bytes"]))
-                return {"mtu_bytes": interface.mtu}
-            case "block-neighbour":
-                return self._block(action.target, True)
-            case "bounce-interface":
-                interface = self._interface(action.target)
-                self.kernel.set_up(interface.name, False)
-                self._later.append((self.clock.now() + BOUNCE_S, lambda: self.kernel.set_up(interface.name, True)))
-                return {}
+                mtu = int(action.parameters["mtu_bytes"])
+                return {"mtu_bytes": interface.mtu}, lambda: kernel.set_mtu(name, mtu)
             case _:
-                return self._do_mesh(action)
+                return {}, lambda: self._bounce(name)
 
-    def _do_mesh(self, action: Action) -> Before:
-        if action.kind == "restart-service":
-            self.kernel.restart_service(action.target.name.split(":", 1)[1])
-            return {}
-        mesh = self.kernel.mesh()
-        if action.kind == "set-gw-mode":
-            self.kernel.set_mesh("gw_mode", str(action.parameters["gw_mode"]))
-            return {"gw_mode": mesh.gw_mode}
-        self.kernel.set_mesh("orig_interval_ms", int(action.parameters["orig_interval_ms"]))
-        return {"orig_interval_ms": mesh.orig_interval_ms}
+    def _bounce(self, name: str) -> None:
+        self.kernel.set_up(name, False)
+        self._later.append((self.clock.now() + BOUNCE_S, self._up(name)))
+
+    def _prepare_others(self, action: Action) -> tuple[Before, Callable[[], None]]:
+        kernel = self.kernel
+        match action.kind:
+            case "block-neighbour":
+                interface, mac = self._far_end(action.target)
+                return {"mac": mac}, lambda: kernel.block(interface, mac, True)
+            case "restart-service":
+                service = action.target.name.split(":", 1)[1]
+                return {}, lambda: kernel.restart_service(service)
+            case "set-gw-mode":
+                mode = str(action.parameters["gw_mode"])
+                return {"gw_mode": kernel.mesh().gw_mode}, lambda: kernel.set_mesh("gw_mode", mode)
+            case _:
+                interval = int(action.parameters["orig_interval_ms"])
+                before: Before = {"orig_interval_ms": kernel.mesh().orig_interval_ms}
+                return before, lambda: kernel.set_mesh("orig_interval_ms", interval)
 
     def _undo(self, action: Action, before: Mapping[str, float | str]) -> None:
         match action.kind:
             case "detach-interface":
                 name = self._interface(action.target).name
-                self.kernel.attach(name)
-                for option in ("hop_penalty", "throughput_override_kbit"):
-                    if before.get(option):
-                        self.kernel.set_hardif(name, option, int(before[option]))
+                if before.get("attached", 1.0):
+                    self.kernel.attach(name)
+                    self._set_again(action.target, before)
             case "set-hop-penalty" | "set-throughput-override":
-                for option, value in before.items():
-                    self.kernel.set_hardif(self._interface(action.target).name, option, int(value))
+                self._set_again(action.target, before)
             case "restore-mtu":
                 self.kernel.set_mtu(self._interface(action.target).name, int(before["mtu_bytes"]))
             case "block-neighbour":
-                self._block(action.target, False)
+                self.kernel.block(names.ends(action.target)[1][1], str(before["mac"]), False)
             case "set-gw-mode" | "set-orig-interval":
                 for option, value in before.items():
                     self.kernel.set_mesh(option, value if isinstance(value, str) else int(value))
             case _:
                 raise NotSupported(f"{action.kind} cannot be undone")
 
-    def _block(self, link: Component, on: bool) -> Before:
+    def _set_again(self, target: Component, before: Mapping[str, float | str]) -> None:
+        interface = self._interface(target)
+        for option in OPTIONS:
+            if option in before and getattr(interface, option) != before[option]:
+                self.kernel.set_hardif(interface.name, option, int(before[option]))
+
+    def _far_end(self, link: Component) -> tuple[str, str]:
+        """(own interface, MAC of the neighbour) of a link towards this node."""
         source, target = names.ends(link)
         mac = self.mac_of(names.interface(*source))
-        if target[0] != self.node or not mac:
-            raise ConfigError(
-                "action.target", str(link), f"a link towards {self.node} from a neighbour with a known MAC"
-            )
-        self.kernel.block(target[1], mac, on)
-        return {"mac": mac}
+        if not mac:
+            allowed = f"a link towards {self.node} from a neighbour with a known MAC"
+            raise ConfigError("action.target", str(link), allowed)
+        return target[1], mac
 
     def _write(self) -> None:
         if self.journal is None:
@@ -242,8 +313,14 @@ def _acts_on(target: Component) -> str:
     return names.ends(target)[1][0] if target.kind == "link" else names.owner(target)
 
 
+def _interface_of(target: Component) -> str:
+    return target.name.split(":", 1)[1]
+
+
 def _settings(interface: Interface) -> Before:
-    return {
-        "hop_penalty": interface.hop_penalty or 0,
-        "throughput_override_kbit": interface.throughput_override_kbit or 0,
-    }
+    settings: Before = {"attached": float(interface.attached)}
+    for option in OPTIONS:
+        value = getattr(interface, option)
+        if value is not None:
+            settings[option] = value
+    return settings

@@ -26,6 +26,7 @@ ALARM_MS: Final = 350.0
 DISCOVER_EVERY_S: Final = 1.0
 LINK_METRICS: Final = ("silence_ms", "hello_silence_ms", "large_silence_ms", "loss_ratio", "rtt_ms")
 NEWS_METRICS: Final = ("up", "attached", "mtu_short_bytes")
+NEWS_VALUE_MAX: Final = 1e6
 
 
 class Hellos:
@@ -69,6 +70,7 @@ class Hellos:
             return
         peer = self.peers.get(key)
         if peer is None or (peer.node, peer.interface) != (heard.node, heard.interface):
+            self._forget(datagram.interface, heard)
             peer = self.peers[key] = Peer(
                 heard.node, heard.interface, datagram.source, self.interval_s, datagram.at, datagram.at
             )
@@ -77,6 +79,14 @@ class Hellos:
             peer.hear(heard, datagram.at)
         else:
             peer.last_at = max(peer.last_at, datagram.at)
+
+    def _forget(self, interface: str, heard: hello.Hello) -> None:
+        """One link has one peer: who comes back with another address is not silent at the old one."""
+        same = [
+            k for k, p in self.peers.items() if (k[0], p.node, p.interface) == (interface, heard.node, heard.interface)
+        ]
+        for key in same:
+            del self.peers[key]
 
     def excuse(self, lag_s: Seconds) -> None:
         """This process was late."""
@@ -185,15 +195,19 @@ def _parse(news: bytes) -> list[tuple[str, dict[str, float]]]:
     """[(interface, {metric: value})]; what is not such a document is nothing."""
     try:
         document = json.loads(news)
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     if not isinstance(document, dict):
         return []
     return [
-        (str(interface), {k: float(v) for k, v in metrics.items() if k in NEWS_METRICS and isinstance(v, int | float)})
+        (interface, {k: float(v) for k, v in metrics.items() if k in NEWS_METRICS and _is_reading(v)})
         for interface, metrics in document.items()
-        if isinstance(metrics, dict)
+        if isinstance(metrics, dict) and hello.SEPARATORS.isdisjoint(interface)
     ]
+
+
+def _is_reading(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) <= NEWS_VALUE_MAX  # also false for what is no number
 
 
 PROBE: Final = struct.Struct("!2sBIH")

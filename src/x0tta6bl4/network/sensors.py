@@ -68,6 +68,7 @@ class KernelSensor:
     def __init__(self, node: str, kernel: Kernel, inventory: Inventory) -> None:
         self.node, self.kernel, self.inventory = node, kernel, inventory
         self.interfaces: list[Interface] = []
+        self._interfaces_at = self._mesh_at = float("-inf")
         self._round = 0
         self._known: tuple[object, ...] = ()
         self._layout = Layout((), ())
@@ -81,9 +82,11 @@ class KernelSensor:
         neighbours: list[Neighbour] = []
         try:
             self.interfaces = self.kernel.interfaces()
+            self._interfaces_at = now
             neighbours = self.kernel.neighbours()
             if self._round % SLOW_EVERY == 0 or self._mesh is None:
                 self._mesh = self.kernel.mesh()
+                self._mesh_at = now
             if self._round % SLOW_EVERY == 1 or not self._originators:
                 self._originators = self.kernel.originators()
                 self._originators_at = now
@@ -91,10 +94,10 @@ class KernelSensor:
         except (ResourceError, NotSupported, ProtocolError) as failed:
             error = str(failed)
         rows: list[tuple[Component, dict[str, float], Seconds]] = [
-            (names.interface(self.node, i.name), self._interface(i), 0.0) for i in self.interfaces
+            (names.interface(self.node, i.name), self._interface(i), now - self._interfaces_at) for i in self.interfaces
         ]
         if self._mesh is not None:
-            rows.append((names.node(self.node), self._node(self._mesh), 0.0))
+            rows.append((names.node(self.node), self._node(self._mesh), now - self._mesh_at))
         rows += self._links(neighbours)
         rows += self._offers(now)
         return self._observation(now, rows, error)

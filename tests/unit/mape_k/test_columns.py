@@ -61,7 +61,7 @@ def test_the_state_is_the_newest_value_of_each_cell(many):
         for row, component in enumerate(one.layout.components):
             for column, metric in enumerate(one.layout.metrics):
                 value = float(one.values[row, column])
-                if value == value and (component.kind, metric) in {(m.kind, m.name) for m in METRICS}:
+                if not np.isnan(value) and (component.kind, metric) in {(m.kind, m.name) for m in METRICS}:
                     newest[component, metric] = (value, 10.0 - float(one.age_s.flat[0]))
     assert folded(many)[1] == newest
 

@@ -288,7 +288,12 @@ def test_the_hold_grows_with_flapping_up_to_its_cap():
 
 def test_attempts_are_counted_by_incident_kind_and_target():
     bench = Bench()
-    keys = [bench.propose().key, bench.propose().key, bench.propose(kind="repair").key, bench.propose(incident="i2").key]
+    keys = [
+        bench.propose().key,
+        bench.propose().key,
+        bench.propose(kind="repair").key,
+        bench.propose(incident="i2").key,
+    ]
     assert [k[3] for k in keys] == [1, 2, 1, 1]
     assert len(set(keys)) == 4
 

@@ -58,7 +58,9 @@ def test_cut_points_are_what_parts_the_rest(edges):
         if count([e for e in edges if vertex not in e], rest) > count(edges, touched):
             expected.add(vertex)
     assert vertices == expected
-    assert bridges == {frozenset(e) for e in edges if count([o for o in edges if o != e], touched) > count(edges, touched)}
+    assert bridges == {
+        frozenset(e) for e in edges if count([o for o in edges if o != e], touched) > count(edges, touched)
+    }
 
 
 def test_nothing_is_parted_by_nothing():

@@ -14,9 +14,7 @@ from x0tta6bl4.model import Action, ActionRecord, ActionState, Component
 from x0tta6bl4.network import names
 
 NODES = [Component("node", f"n{i}") for i in range(6)]
-LINKS = {
-    Component("link", f"{a.name}>{b.name}"): (a, b) for i, a in enumerate(NODES) for b in NODES[i + 1 :]
-}
+LINKS = {Component("link", f"{a.name}>{b.name}"): (a, b) for i, a in enumerate(NODES) for b in NODES[i + 1 :]}
 KIND = ActionKind("detach", "interface", "detach", 0.3, avoids=True, autonomy=Autonomy.ACT)
 TARGET = Component("interface", "n1:v1")
 SAFE = Limits(actions_max=10**6, per_target_max=10**6, blast_radius_max=1.0)

@@ -50,7 +50,9 @@ def test_the_less_risky_comes_first_until_success_is_measured():
     ]
     assert made.plan.probability == 1.0
     assert made.plan.context == {"cause": "stuck", "confidence": 0.8}
-    learned = planner().plan(incident(), None, plain_situation(), {("stuck", "safe"): (9, 0), ("stuck", "bold"): (8, 8)})
+    learned = planner().plan(
+        incident(), None, plain_situation(), {("stuck", "safe"): (9, 0), ("stuck", "bold"): (8, 8)}
+    )
     assert learned.plan.chosen == (Action("bold", BOX),)
     assert learned.plan.candidates[0].trials == 8
 

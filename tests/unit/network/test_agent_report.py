@@ -19,7 +19,9 @@ text = st.text(max_size=12)
 components = st.sampled_from([LINK, "interface/n1:v1", "node/n1", "link/n2:v2>n1:v1"])
 values = st.floats(-1e6, 1e6).map(lambda v: float(f"{v:.4g}"))
 readings = st.dictionaries(
-    components, st.dictionaries(st.sampled_from(["up", "rtt_ms", "tq"]), st.tuples(values, st.integers(0, 10**6))), max_size=4
+    components,
+    st.dictionaries(st.sampled_from(["up", "rtt_ms", "tq"]), st.tuples(values, st.integers(0, 10**6))),
+    max_size=4,
 )
 reports = st.builds(
     Report,
@@ -27,9 +29,7 @@ reports = st.builds(
     boot=text,
     seq=st.integers(0, 2**40),
     readings=readings,
-    actions=st.lists(
-        st.builds(ActionNews, text, text, text, text, text, text, st.booleans()), max_size=3
-    ).map(tuple),
+    actions=st.lists(st.builds(ActionNews, text, text, text, text, text, text, st.booleans()), max_size=3).map(tuple),
     leaving_s=st.floats(0, 1000),
     urgent=st.booleans(),
     facts=st.dictionaries(text, st.integers() | text, max_size=3),
@@ -41,7 +41,7 @@ def packed(document):
 
 
 def good():
-    return [1, "n1", "b", 1, 0, 0.0, {LINK: {"up": [1.0, 5]}}, [], {}]
+    return json.loads(zlib.decompress(encode(Report("n1", "b", 1, {LINK: {"up": (1.0, 5)}}))))
 
 
 def changed(index, value):
@@ -75,7 +75,9 @@ def test_an_infinite_value_is_not_sent():
 
 
 def test_a_usual_report_is_small():
-    metrics = {m: (1234.5678, 10) for m in ("silence_ms", "hello_silence_ms", "large_silence_ms", "loss_ratio", "rtt_ms")}
+    metrics = dict.fromkeys(
+        ("silence_ms", "hello_silence_ms", "large_silence_ms", "loss_ratio", "rtt_ms"), (1234.5678, 10)
+    )
     far = [str(names.link("n1", f"v{i}", f"n{i}", "v1")) for i in range(3)]
     assert len(encode(Report("n1", "boot", 7, dict.fromkeys(far, metrics)))) < 500
 
@@ -144,8 +146,7 @@ def test_malformed(datagram):
 
 
 def test_a_bomb_is_not_unpacked():
-    bomb = zlib.compress(b"[1," + b" " * 200_000_000)
-    assert len(bomb) > 65_000 or len(bomb) > 0
+    bomb = zlib.compress(b"[1," + b" " * 20_000_000)
     with pytest.raises(ProtocolError):
         decode(bomb)
     fits = json.dumps(good()).encode()

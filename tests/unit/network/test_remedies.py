@@ -1,0 +1,210 @@
+"""What helps against which cause, at whose end, and who proves it."""
+
+import pytest
+
+from x0tta6bl4.mape_k.graph import Graph
+from x0tta6bl4.model import Action, Cause, Component, Layout
+from x0tta6bl4.network import names
+from x0tta6bl4.network.remedies import (
+    FAST_INTERVAL_MS,
+    FAST_NODES_MAX,
+    OVERRIDE_KBIT,
+    PENALTY,
+    Remedies,
+    carries,
+    for_any_node,
+)
+
+PORT, SECOND = names.interface("n1", "v2"), names.interface("n1", "v6")
+PAIR = names.adjacency("n1", "v2", "n2", "v1")
+OUT, BACK = names.link("n1", "v2", "n2", "v1"), names.link("n2", "v1", "n1", "v2")
+NODE = names.node("n1")
+ROUTES = {"n2": "n2", "n3": "n2", "n4": "n2", "n5": "n6", "n6": "n6"}
+OFFERS = [names.route("n6", to) for to in ("n2", "n3", "n4", "n5")]
+
+
+class Here:
+    """A view made by hand: n1 between n2 and n6, all nodes of a ring offered by n6 too."""
+
+    now = 0.0
+
+    def __init__(self):
+        self.values = {}
+        for port, primary in ((PORT, 0.0), (SECOND, 1.0)):
+            for metric, value in (("up", 1.0), ("attached", 1.0), ("primary", primary), ("radio", 0.0)):
+                self.values[port, metric] = value
+        for offer in OFFERS:
+            self.values[offer, "tq"] = 150.0
+        self.values[NODE, "algorithm_v"], self.values[NODE, "orig_interval_ms"] = 0.0, 1000.0
+        self.facts = {(NODE, "routes"): dict(ROUTES)}
+        self.told = []
+        graph = Graph()
+        edges = names.link_edges("n1", "v2", "n2", "v1") + names.link_edges("n2", "v1", "n1", "v2")
+        graph.learn(Layout((OUT, BACK), (), edges))
+        self.graph = graph
+
+    def set(self, component, **values):
+        self.values.update({(component, metric): value for metric, value in values.items()})
+        return self
+
+    def value(self, component, metric):
+        return self.values.get((component, metric))
+
+    def related(self, component, path):
+        from x0tta6bl4.mape_k.state import _STEPS
+
+        return self.graph.walk(component, [_STEPS[step] for step in path])
+
+    def fact(self, component, name):
+        return self.facts.get((component, name))
+
+    def components(self, kind):
+        return list(dict.fromkeys(c for c, _ in self.values if c.kind == kind))
+
+
+def propose(code, component, view, own="n1"):
+    return Remedies(own).by_cause()[code](Cause(code, component, 0.9, ()), view)
+
+
+def kinds(proposals):
+    return [p.action.kind for p in proposals]
+
+
+def test_a_dead_primary_interface_is_detached_and_nobody_elses():
+    (proposal,) = propose("interface-down", SECOND, Here().set(SECOND, up=0.0))
+    assert proposal.action == Action("detach-interface", SECOND)
+    assert proposal.watch[0] == SECOND
+    assert proposal.witnesses
+    assert propose("interface-down", SECOND, Here(), own="n9") == ()
+    assert propose("interface-down", PORT, Here().set(PORT, up=0.0)) == ()  # batman-adv leaves it by itself
+    assert propose("interface-down", SECOND, Here().set(SECOND, attached=0.0)) == ()
+
+
+@pytest.mark.parametrize("metric", ["up", "attached"])
+def test_the_only_interface_is_not_detached(metric):
+    assert propose("interface-down", SECOND, Here().set(PORT, **{metric: 0.0})) == ()
+
+
+def test_the_declared_mtu_is_restored():
+    view = Here().set(PORT, mtu_bytes=1400.0, mtu_short_bytes=160.0)
+    (proposal,) = propose("interface-mtu-low", PORT, view)
+    assert proposal.action == Action("restore-mtu", PORT, {"mtu_bytes": 1560})
+    assert proposal.watch == (PORT,)
+    assert propose("interface-mtu-low", PORT, view, own="n2") == ()
+    assert propose("interface-mtu-low", PORT, view.set(PORT, mtu_short_bytes=0.0)) == ()
+    assert propose("interface-mtu-low", PORT, Here()) == ()
+
+
+def test_a_dead_link_is_left_at_once():
+    (proposal,) = propose("link-down", PAIR, Here())
+    assert proposal.action == Action("detach-interface", PORT)
+    assert set(proposal.avoids) == set(proposal.watch) == {OUT, BACK}
+    assert proposal.witnesses == (names.node("n3"), names.node("n4"))  # behind n2, and offered by n6
+
+
+def test_a_dead_link_on_the_primary_interface_bounces():
+    view = Here().set(PORT, primary=1.0).set(SECOND, primary=0.0)
+    assert kinds(propose("link-down", PAIR, view)) == ["bounce-interface"]
+
+
+@pytest.mark.parametrize("trouble", [{"up": 0.0}, {"attached": 0.0}, {"radio": 1.0}, {"up": None}], ids=str)
+def test_where_a_dead_link_is_not_detached(trouble):
+    assert propose("link-down", PAIR, Here().set(PORT, **trouble)) == ()
+
+
+def test_a_dead_link_that_is_the_only_way_is_kept():
+    view = Here()
+    for offer in OFFERS:
+        view.set(offer, tq=None)
+    assert propose("link-down", PAIR, view) == ()
+    for pair in (("n1", "n6"), ("n6", "n5"), ("n5", "n4"), ("n4", "n3")):
+        view.set(names.told(*pair), carries=1.0)  # the controller knows of a way round
+    assert [w.name for w in propose("link-down", PAIR, view)[0].witnesses] == ["n3", "n4"]
+    view.set(names.told("n1", "n6"), carries=None)
+    assert propose("link-down", PAIR, view) == ()
+
+
+def test_strangers_do_not_act():
+    for code in ("link-down", "link-lossy", "link-slow"):
+        assert propose(code, PAIR, Here(), own="n9") == ()
+
+
+def test_a_bad_link_is_penalised_on_ones_own_side():
+    proposals = propose("link-lossy", PAIR, Here())
+    assert kinds(proposals) == ["set-hop-penalty", "detach-interface"]
+    assert proposals[0].action == Action("set-hop-penalty", PORT, {"hop_penalty": PENALTY})
+    assert all(set(p.avoids) == {OUT, BACK} for p in proposals)
+    fast = propose("link-slow", PAIR, Here().set(NODE, algorithm_v=1.0))
+    assert fast[0].action == Action("set-throughput-override", PORT, {"throughput_override_kbit": OVERRIDE_KBIT})
+    other = propose("link-lossy", PAIR, Here(), own="n2")
+    assert all(p.action.target == names.interface("n2", "v1") for p in other)
+
+
+def test_the_primary_interface_is_penalised_but_not_detached():
+    assert kinds(propose("link-lossy", PAIR, Here().set(PORT, primary=1.0))) == ["set-hop-penalty"]
+
+
+def test_one_direction_concerns_the_end_that_sends():
+    for code in ("link-lossy", "link-down", "link-clipped"):
+        (proposal,) = propose(code, OUT, Here())
+        assert (proposal.action.kind, proposal.avoids) == ("set-hop-penalty", (OUT,))
+        assert propose(code, BACK, Here()) == ()
+
+
+def test_a_detached_interface_is_left_alone():
+    assert propose("link-lossy", PAIR, Here().set(PORT, attached=0.0)) == ()
+
+
+def test_without_a_route_over_the_neighbour_nothing_can_be_proven():
+    view = Here()
+    view.facts = {}
+    assert propose("link-lossy", PAIR, view) == ()
+    view.facts = {(NODE, "routes"): {"n5": "n6"}}
+    assert propose("link-lossy", PAIR, view) == ()
+
+
+def test_the_neighbour_itself_proves_where_nobody_is_behind_it():
+    view = Here()
+    view.facts = {(NODE, "routes"): {"n2": "n2", "n5": "n6"}}
+    assert [w.name for w in propose("link-lossy", PAIR, view)[0].witnesses] == ["n2"]
+
+
+def test_on_a_radio_only_the_one_neighbour_is_ignored():
+    proposals = propose("link-lossy", PAIR, Here().set(PORT, radio=1.0))
+    assert [p.action for p in proposals] == [Action("block-neighbour", BACK)]
+
+
+def test_the_mesh_converges_fast_for_a_while():
+    (proposal,) = propose("mesh-converging", NODE, Here())
+    assert proposal.action == Action("set-orig-interval", NODE, {"orig_interval_ms": FAST_INTERVAL_MS})
+    assert propose("mesh-converging", NODE, Here().set(NODE, orig_interval_ms=float(FAST_INTERVAL_MS))) == ()
+    assert propose("mesh-converging", NODE, Here().set(NODE, orig_interval_ms=None)) == ()
+    crowded = Here()
+    crowded.facts[NODE, "routes"] = {f"m{i}": "n2" for i in range(FAST_NODES_MAX + 1)}
+    assert propose("mesh-converging", NODE, crowded) == ()
+
+
+def test_the_controller_proposes_for_every_node_concerned():
+    table = for_any_node()
+    targets = [p.action.target for p in table["link-lossy"](Cause("link-lossy", PAIR, 0.9, ()), Here())]
+    assert {names.owner(t) for t in targets} <= {"n1", "n2"}
+    assert PORT in targets
+    view = Here().set(PORT, mtu_bytes=1400.0, mtu_short_bytes=160.0)
+    low = table["interface-mtu-low"](Cause("interface-mtu-low", PORT, 0.9, ()), view)
+    assert kinds(low) == ["restore-mtu"]
+    one_way = table["link-slow"](Cause("link-slow", OUT, 0.9, ()), Here())
+    assert {p.action.target for p in one_way} == {PORT}
+
+
+def test_what_carries():
+    view = Here()
+    assert not carries(OUT, view)  # nobody measures it
+    assert carries(OUT, view.set(OUT, silence_ms=10.0))
+    assert carries(BACK, Here().set(BACK, last_seen_ms=10.0))
+    assert not carries(OUT, Here().set(OUT, silence_ms=10.0).set(PORT, attached=0.0))
+    assert not carries(OUT, Here().set(OUT, silence_ms=10.0).set(PORT, up=0.0))
+    assert carries(OFFERS[0], view)
+    assert not carries(names.route("n8", "n9"), view)
+    assert carries(names.told("n3", "n4"), view.set(names.told("n3", "n4"), carries=1.0))
+    assert not carries(names.told("n3", "n5"), view)
+    assert isinstance(OUT, Component)
