@@ -49,7 +49,7 @@ from crash_mesh import (  # noqa: E402  # the thread limits above must come firs
 
 from x0tta6bl4.catalog import Autonomy  # noqa: E402
 from x0tta6bl4.core.agent import Agent, AgentSettings  # noqa: E402
-from x0tta6bl4.core.machine import SystemClock, count_on  # noqa: E402
+from x0tta6bl4.core.machine import SystemClock  # noqa: E402
 from x0tta6bl4.core.store import Ids, SqlStore  # noqa: E402
 from x0tta6bl4.core.workers import ThreadWorker  # noqa: E402
 from x0tta6bl4.lab.participants import NodePorts  # noqa: E402
@@ -77,7 +77,6 @@ def agent_over(folder: Path, kernel: FileKernel, faults: Faults, store: SqlStore
         AgentSettings(pass_s=0.2, limits=limits, journal=folder / "orders.json"),
     )
     loop = agent.loop
-    count_on(loop, store)
     loop.knowledge.hold_down_s = 0.4
     catalog = loop.executor.catalog
     quick = tuple(replace(kind, prove_s=PROVE_S, cool_down_s=0.5) for kind in catalog.actions)

@@ -164,6 +164,19 @@ class Store(Protocol):
         """Actions that are not final, and confirmed mitigations whose lease is not reverted."""
         ...
 
+    @property
+    def epoch(self) -> int:
+        """How many processes have owned this store: orders of an earlier owner are refused."""
+        ...
+
+    def last_event(self) -> int:
+        """The number of the last event kept, to count on from; 0 where there is none."""
+        ...
+
+    def past_actions(self) -> Sequence[ActionRecord]:
+        """The last actions, ended ones too, oldest first."""
+        ...
+
     def statistics(self) -> Mapping[tuple[str, str], tuple[int, int]]:
         """(cause code, action kind) -> (trials, successes)."""
         ...

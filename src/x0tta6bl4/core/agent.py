@@ -91,6 +91,7 @@ class Agent:
         self.hellos = Hellos(
             ports.name,
             ports.wire,
+            clock=ports.clock,
             interval_s=self.settings.hello_interval_s,
             large_interval_s=self.settings.large_interval_s,
         )
@@ -260,7 +261,7 @@ class Agent:
             table = self.loop.columns.tables[kind]
             for slot, component in enumerate(table.components):
                 found = {
-                    metric.name: (float(table.values[row, slot]), int((now - at) * 1000))
+                    metric.name: (float(table.values[row, slot]), max(0, int((now - at) * 1000)))
                     for row, metric in enumerate(table.metrics)
                     if metric.name != "hurry"
                     and (at := float(table.at[row, slot])) >= now - min(metric.stale_after_s, 10.0)

@@ -28,7 +28,6 @@ from x0tta6bl4.lab.participants import (
     DeclaredNode,
     NodePorts,
 )
-from x0tta6bl4.mape_k.loop import Loop
 from x0tta6bl4.model import Iteration
 
 NETWORK = Path("/sys/class/net")
@@ -44,19 +43,6 @@ class SystemClock:
     def utc(self) -> float:
         """Seconds since 1970."""
         return time.time()
-
-
-def count_on(loop: Loop, store: SqlStore) -> None:
-    """A loop that starts again counts on where its store ends: its events, the attempts of its incidents, and what
-    the guards remember.
-    """
-    loop._event_seq = max(loop._event_seq, store.last_event())  # noqa: SLF001  # `Parts` has no place for it
-    attempts = loop.executor._attempts  # noqa: SLF001  # nor for these
-    known = {record.id for record in loop.executor.recent}
-    for record in store.past_actions():
-        attempts[record.key[:3]] = max(record.attempt, attempts.get(record.key[:3], 0))
-        if record.id not in known:
-            loop.executor.recent.append(record)
 
 
 def withdraw(agent: Agent) -> None:
@@ -159,7 +145,6 @@ class MachineSource:
         """A participant that goes on where its store ends, and what keeps its passes and readings."""
         store = self._store(stack, name)
         participant = build(stack, store)
-        count_on(participant.loop, store)
         blocks = stack.enter_context(closing(Blocks(self._settings.store.path / f"readings-{name}")))
         recorder = stack.enter_context(closing(Recorder(store, blocks, self._clock, participant.loop.columns)))
         stack.callback(participant.close)

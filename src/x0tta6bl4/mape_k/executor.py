@@ -63,11 +63,16 @@ class Executor:
 
     # -- intake -------------------------------------------------------------------------------------------------
 
-    def restore(self, records: Iterable[ActionRecord]) -> None:
+    def restore(self, records: Iterable[ActionRecord], past: Iterable[ActionRecord] = ()) -> None:
         """Take up what an earlier process left: an intended action is resolved by reading, never issued again.
 
         A lease is confirmed again: its confirmation may never have arrived.
+
+        past: ended ones, oldest first: attempts are counted on, and guards remember them.
         """
+        for record in past:
+            self._attempts[record.key[:3]] = max(record.attempt, self._attempts.get(record.key[:3], 0))
+            self.recent.append(record)
         for record in records:
             self.live[record.id] = record
             self._attempts[record.key[:3]] = max(record.attempt, self._attempts.get(record.key[:3], 0))

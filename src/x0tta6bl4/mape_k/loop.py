@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from x0tta6bl4.catalog import Catalog, Scope
 from x0tta6bl4.mape_k.analyzer import Analyzer
 from x0tta6bl4.mape_k.baseline import Baseline
@@ -163,15 +165,18 @@ class Loop:
             risks=self.risks,
             plans=tuple(plans),
             actions=tuple(actions),
-            events=tuple(self._published),
+            events=self._take_published(),
             phase_s={name: marks[i + 1] - marks[i] for i, name in enumerate(phases)},
         )
+
+    def _take_published(self) -> tuple[Event, ...]:
+        published, self._published = tuple(self._published), []
+        return published
 
     # -- Monitor ------------------------------------------------------------------------------------------------
 
     def monitor(self, now: Seconds) -> int:
         """Fold what arrived, ask for the next readings; returns how many values were taken."""
-        self._published = []
         for sensor in self.parts.sensors:
             self._answered.setdefault(sensor.name, now)
             if not self.parts.worker.start(f"read:{sensor.name}", sensor.name, lambda s=sensor: s.read(now)):  # type: ignore[misc]
@@ -180,7 +185,12 @@ class Loop:
                     self.errors[sensor.name] = f"no answer for {now - self._answered[sensor.name]:.0f} s"
         self._drain(now)
         for sensor in self.parts.instant:
-            self.observe(sensor.read(now), now)
+            try:
+                observation = sensor.read(now)
+            except Exception as error:  # noqa: BLE001  # the edge of the loop: a sensor that raises is a value
+                self.errors[sensor.name] = f"{type(error).__name__}: {error}"
+            else:
+                self.observe(observation, now)
         for baseline in self.baselines.values():
             baseline.learn(now)
         if now - self._risks_at >= RISKS_EVERY_S:
@@ -198,6 +208,11 @@ class Loop:
             self.errors[observation.sensor] = observation.error
         else:
             self.errors.pop(observation.sensor, None)
+        shape = (len(observation.layout.components), len(observation.layout.metrics))
+        ages = observation.age_s
+        if np.shape(observation.values) != shape or (isinstance(ages, np.ndarray) and ages.shape != shape):
+            self.errors[observation.sensor] = f"readings of shape {np.shape(observation.values)}, its layout is {shape}"
+            return
         self.graph.learn(observation.layout)
         self.taken += self.columns.fold(observation)
 
@@ -263,12 +278,14 @@ class Loop:
         changed = self.executor.take_changes()
         for record in changed:
             incident = self.knowledge.open.get(record.incident)
+            marks = []
             if record.state is ActionState.APPLIED:
-                self.knowledge.mark(record.incident, acted=True)
+                marks.append(self.knowledge.mark(record.incident, acted=True))
             if incident is not None and record.state in (ActionState.CONFIRMED, ActionState.UNDONE):
                 self._learn(record, incident)
                 state = IncidentState.MITIGATED if record.lease else IncidentState.OPEN
-                self.knowledge.mark(record.incident, state=state)
+                marks.append(self.knowledge.mark(record.incident, state=state))
+            self._pending.incidents.extend(change.incident for change in marks if change is not None)
             self._pending.actions.append(record)
             self._say(
                 f"action.{record.state.value.replace(' ', '_')}",
@@ -373,8 +390,11 @@ class Loop:
         self.knowledge.windows.append(window)
 
     def _restore(self) -> None:
-        self.knowledge.restore(self.parts.store.open_incidents(), self.parts.store.statistics())
-        self.executor.restore(self.parts.store.open_actions())
+        store = self.parts.store
+        self._event_seq = store.last_event()
+        self.knowledge.restore(store.open_incidents(), store.statistics())
+        self.executor.epoch = store.epoch
+        self.executor.restore(store.open_actions(), store.past_actions())
 
     def run(
         self, stop: threading.Event, wake: threading.Event, pass_s: Seconds, see: Callable[[Iteration], None]

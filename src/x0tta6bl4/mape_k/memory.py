@@ -149,6 +149,10 @@ class MemoryStore:
         numbers = sorted(number for name, number in self._events if name == wanted and number > after_seq)
         return [self._events[wanted, number] for number in numbers[:limit]]
 
+    def past_actions(self, limit: int = 200) -> Sequence[ActionRecord]:
+        """The last actions, ended ones too, oldest first."""
+        return sorted(self._actions.values(), key=lambda record: record.at)[-limit:]
+
     def last_event(self, source: str | None = None) -> int:
         """The highest event sequence of a source; 0 where there is none. A restarted loop counts on from it."""
         wanted = self.origin if source is None else source

@@ -7,13 +7,15 @@ not confirmed is undone.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar, cast
 
 from x0tta6bl4.errors import ConfigError, NotSupported, ResourceError
 from x0tta6bl4.model import Action, Component, Did, Order, Outcome, Seconds
@@ -21,6 +23,7 @@ from x0tta6bl4.network import names
 from x0tta6bl4.network.kernel import Interface, Kernel
 from x0tta6bl4.ports import Clock
 
+Method = TypeVar("Method", bound=Callable[..., Outcome])
 Before = dict[str, float | str]
 BOUNCE_S: Final = 1.2  # batman-adv drops the routes of an interface that is down within a second
 RETRY_S: Final = 1.0  # what the kernel refused to take back is tried again
@@ -38,6 +41,8 @@ TARGETS: Final = {  # kind of action -> kind of component it acts on
 }
 KINDS: Final = frozenset(TARGETS)
 IRREVERSIBLE: Final = frozenset(("bounce-interface", "restart-service"))
+FOR_GOOD: Final = IRREVERSIBLE | {"restore-mtu"}  # once confirmed, hardly anybody takes it back
+FOR_GOOD_MAX: Final = 50  # so many of them are remembered
 OPTIONS: Final = ("hop_penalty", "throughput_override_kbit")
 
 
@@ -50,6 +55,15 @@ class Applied:
     at: Seconds
     confirmed: bool = False
     retry_at: Seconds = float("-inf")
+
+
+def _one_at_a_time(method: Method) -> Method:
+    @functools.wraps(method)
+    def locked(self: NodeActuator, *args: object) -> Outcome:
+        with self._lock:  # a method in all but name
+            return method(self, *args)
+
+    return cast("Method", locked)
 
 
 class NodeActuator:
@@ -69,10 +83,12 @@ class NodeActuator:
         self.node, self.kernel, self.clock, self.mac_of, self.journal = node, kernel, clock, mac_of, journal
         self.applied: dict[str, Applied] = {}
         self._later: list[tuple[Seconds, Callable[[], None]]] = []
+        self._lock = threading.RLock()  # orders come on a worker's thread, dead-man timers on the loop's
         self._ended: dict[str, None] = {}  # ids that were taken back, oldest first
 
     # -- the port -----------------------------------------------------------------------------------------------
 
+    @_one_at_a_time
     def apply(self, order: Order) -> Outcome:
         """Do it; the same order twice is once. What cannot be done is an Outcome."""
         known = self.applied.get(order.id)
@@ -96,12 +112,16 @@ class NodeActuator:
             return Outcome(order.id, Did.FAILED, str(error))
         return Outcome(order.id, Did.DONE, "", before)
 
+    @_one_at_a_time
     def confirm(self, order_id: str) -> Outcome:
         """It stays until `undo`."""
         known = self.applied.get(order_id)
         if known is None:
             return Outcome(order_id, Did.REFUSED, "not applied (any more)")
         known.confirmed = True
+        kept = [a.order.id for a in self.applied.values() if a.confirmed and a.order.action.kind in FOR_GOOD]
+        for old in kept[:-FOR_GOOD_MAX]:
+            del self.applied[old]
         try:
             self._write()
         except OSError as error:  # a restart would take it back: so does the dead-man timer
@@ -109,6 +129,7 @@ class NodeActuator:
             return Outcome(order_id, Did.FAILED, f"{self.journal}: {error}")
         return Outcome(order_id, Did.DONE, "", known.before)
 
+    @_one_at_a_time
     def undo(self, order_id: str) -> Outcome:
         """Restore what was before; an id that is not known is REFUSED, one that was taken back before is UNDONE."""
         known = self.applied.get(order_id)
@@ -130,6 +151,7 @@ class NodeActuator:
         with suppress(OSError):  # an entry that stays is taken back once more at the next start, which changes nothing
             self._write()
 
+    @_one_at_a_time
     def resolve(self, order: Order) -> Outcome:
         """After a restart: was it carried out? The journal knows; without one, the component is read."""
         known = self.applied.get(order.id)
@@ -154,7 +176,14 @@ class NodeActuator:
 
     def expire(self) -> list[Outcome]:
         """Undo what nobody confirmed in time; finish what was to be done later (the second half of a bounce)."""
-        now = self.clock.now()
+        if not self._lock.acquire(blocking=False):
+            return []  # an order is being carried out: the next tick comes soon
+        try:
+            return self._expire(self.clock.now())
+        finally:
+            self._lock.release()
+
+    def _expire(self, now: Seconds) -> list[Outcome]:
         due, self._later = [c for t, c in self._later if t <= now], [(t, c) for t, c in self._later if t > now]
         for call in due:
             try:

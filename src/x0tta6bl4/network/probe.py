@@ -19,7 +19,7 @@ from x0tta6bl4.model import Component, Edge, Layout, Observation, Relation, Seco
 from x0tta6bl4.network import hello, names
 from x0tta6bl4.network.hello import Peer
 from x0tta6bl4.network.wire import Datagram, Wire
-from x0tta6bl4.ports import Proof
+from x0tta6bl4.ports import Clock, Proof
 
 ECHO_AFTER_S: Final = 0.15  # a silence that is worth an echo
 ALARM_MS: Final = 350.0
@@ -39,10 +39,11 @@ class Hellos:
         node: str,
         wire: Wire,
         *,
+        clock: Clock,
         interval_s: Seconds = 0.05,
         large_interval_s: Seconds = 0.5,
     ) -> None:
-        self.node, self.wire = node, wire
+        self.node, self.wire, self.clock = node, wire, clock
         self.interval_s, self.large_every = interval_s, max(1, round(large_interval_s / interval_s))
         self.peers: dict[tuple[str, str], Peer] = {}  # (own interface, address)
         self.interfaces: tuple[str, ...] = ()
@@ -98,10 +99,12 @@ class Hellos:
     def send(self, now: Seconds) -> None:
         """One round: a hello to every neighbour, an echo to those that are silent, discovery now and then."""
         self._ticks += 1
+        hurry = self.asked(now)
         for n, ((interface, address), peer) in enumerate(self.peers.items()):
             large = (self._ticks + n * 3) % self.large_every == 0
+            sent = self.clock.now()  # not when the round began: the round trip must not count what this loop takes
             said = peer.reply(
-                self.node, interface, now, large=large, leaving=self.leaving, hurry=self.asked(now), news=self._news
+                self.node, interface, sent, large=large, leaving=self.leaving, hurry=hurry, news=self._news
             )
             self.wire.send_link(interface, address, hello.encode(said))
             if now - peer.last_at > ECHO_AFTER_S and (peer.silence_ms(now) < 2000 or self._ticks % 4 == 0):

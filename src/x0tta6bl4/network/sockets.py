@@ -23,24 +23,42 @@ ALL_NODES = "ff02::1"
 RECEIVE_BYTES = 65536
 DATAGRAMS_A_CALL = 512  # a flood must not keep a node from its other work
 ECHO_REQUEST, ECHO_REPLY = 128, 129
+_SO_TIMESTAMPNS = 35
+_TIMESPEC = struct.Struct("@qq")
+_STAMP_SPACE = socket.CMSG_SPACE(_TIMESPEC.size)
+AGE_MAX_S = 5.0
 _IPV6_DONTFRAG, _IPV6_MTU_DISCOVER, _IP_MTU_DISCOVER, _PMTUDISC_PROBE, _ICMP6_FILTER = 62, 23, 10, 3, 1
 
 
 def _socket(family: int, kind: int, protocol: int = 0) -> socket.socket:
     made = socket.socket(family, kind | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    made.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
     return made
 
 
-def _drain(sock: socket.socket) -> Iterable[tuple[bytes, tuple[str, int, int, int]]]:
-    """Datagrams waiting on a socket, at most DATAGRAMS_A_CALL; errors reported for sent ones are skipped."""
+def _drain(sock: socket.socket, clock: Callable[[], float]) -> Iterable[tuple[float, bytes, tuple[str, int, int, int]]]:
+    """(arrival, payload, source) of what waits on a socket, at most DATAGRAMS_A_CALL; errors for sent ones are skipped.
+
+    The kernel stamps arrivals, so that a reader who is late measures no round trip of its own making. Its stamp is of
+    the wall clock; what counts is how long ago that was.
+    """
+    now, wall = clock(), time.time()
     for _ in range(DATAGRAMS_A_CALL):
         try:
-            yield sock.recvfrom(RECEIVE_BYTES)
+            payload, ancillary, _, source = sock.recvmsg(RECEIVE_BYTES, _STAMP_SPACE)
         except BlockingIOError:
             return
         except OSError:
             continue  # e.g. port unreachable for an earlier datagram: lost, as a network loses things
+        at = now
+        for level, kind, data in ancillary:
+            if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(data) == _TIMESPEC.size:
+                seconds, nanoseconds = _TIMESPEC.unpack(data)
+                age = wall - (seconds + nanoseconds / 1e9)
+                if 0 < age < AGE_MAX_S:  # else the wall clock was set meanwhile
+                    at = now - age
+        yield at, payload, source
 
 
 def _send(sock: socket.socket, payload: bytes, address: tuple[object, ...]) -> None:
@@ -159,23 +177,22 @@ class LinuxWire:
 
     def receive(self) -> Sequence[Datagram]:
         """All that arrived since the last question, in order of arrival on each path."""
-        now = self._clock()
         found: list[Datagram] = []
-        for payload, source in _drain(self._link):
+        for at, payload, source in _drain(self._link, self._clock):
             name = self._interface.get(source[3])
             if name is not None:
-                found.append(Datagram(now, name, source[0].partition("%")[0], payload))
-        for payload, source in _drain(self._icmp):
+                found.append(Datagram(at, name, source[0].partition("%")[0], payload))
+        for at, payload, source in _drain(self._icmp, self._clock):
             name = self._interface.get(source[3])
             ours = (
                 len(payload) >= 8 and payload[0] == ECHO_REPLY and int.from_bytes(payload[4:6], "big") == self._echo_id
             )
             if name is not None and ours:
-                found.append(Datagram(now, name, source[0].partition("%")[0], payload[8:], echo=True))
-        for payload, source in _drain(self._mesh):
+                found.append(Datagram(at, name, source[0].partition("%")[0], payload[8:], echo=True))
+        for at, payload, source in _drain(self._mesh, self._clock):
             node = self._nodes.get(source[0])
             if node is not None:
-                found.append(Datagram(now, "", node, payload))
+                found.append(Datagram(at, "", node, payload))
         return found
 
     def mac_of(self, source: str) -> str:
@@ -232,10 +249,9 @@ class LinuxTransport:
 
     def receive(self) -> Sequence[tuple[str, float, bytes]]:
         """(from, arrival on the local monotonic clock, payload) since the last question."""
-        now = self._clock()
         found: list[tuple[str, float, bytes]] = []
-        for payload, source in _drain(self._socket):
+        for at, payload, source in _drain(self._socket, self._clock):
             name = self._name.get((source[0], source[1]))
             if name is not None:
-                found.append((name, now, payload))
+                found.append((name, at, payload))
         return found

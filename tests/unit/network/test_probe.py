@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes import FakeWire, link_hello
+from fakes import FakeWire, ManualClock, link_hello
 from x0tta6bl4.errors import ProtocolError
 from x0tta6bl4.model import Relation
 from x0tta6bl4.network import hello, names
@@ -28,14 +28,15 @@ class Pair:
 
     def __init__(self):
         self.wires = {"n1": FakeWire(), "n2": FakeWire()}
-        self.ends = {"n1": Hellos("n1", self.wires["n1"]), "n2": Hellos("n2", self.wires["n2"])}
+        self.clock = ManualClock()
+        self.ends = {name: Hellos(name, wire, clock=self.clock) for name, wire in self.wires.items()}
         self.port = {"n1": "v1", "n2": "v9"}
         for name, end in self.ends.items():
             end.interfaces = (self.port[name],)
         self.now, self.deaf, self.dead, self.small_only = 0.0, set(), set(), False
 
     def tick(self):
-        self.now = round(self.now + TICK, 6)
+        self.now = self.clock.at = round(self.now + TICK, 6)
         for name, other in (("n1", "n2"), ("n2", "n1")):
             if name in self.dead:
                 continue
@@ -172,7 +173,7 @@ odd = st.recursive(
 
 @given(st.binary(max_size=80) | odd.map(lambda d: json.dumps(d).encode()[: hello.NEWS_MAX]) | st.just(b"[" * 600))
 def test_news_that_are_none_are_ignored(news):
-    end = Hellos("n1", FakeWire())
+    end = Hellos("n1", FakeWire(), clock=ManualClock())
     end.hear(link_hello(said(news=news), 1.0))
     seen = end.heard_news(1.0)
     if seen is not None:
@@ -182,7 +183,7 @@ def test_news_that_are_none_are_ignored(news):
 
 
 def test_an_own_hello_and_a_strangers_echo_are_nothing():
-    end = Hellos("n1", FakeWire())
+    end = Hellos("n1", FakeWire(), clock=ManualClock())
     end.hear(link_hello(said("n1"), 1.0))
     end.hear(link_hello(b"x0", 1.0, echo=True))
     assert end.peers == {}
@@ -191,7 +192,7 @@ def test_an_own_hello_and_a_strangers_echo_are_nothing():
 
 
 def test_a_neighbour_that_changed_its_name_is_another_one():
-    end = Hellos("n1", FakeWire())
+    end = Hellos("n1", FakeWire(), clock=ManualClock())
     end.hear(link_hello(said("n2", seq=0), 1.0))
     end.hear(link_hello(said("n2", seq=0), 1.2))
     assert [p.last_at for p in end.peers.values()] == [1.2]
@@ -202,7 +203,7 @@ def test_a_neighbour_that_changed_its_name_is_another_one():
 
 
 def test_a_neighbour_that_comes_back_with_another_address_is_the_same_link():
-    end = Hellos("n1", FakeWire())
+    end = Hellos("n1", FakeWire(), clock=ManualClock())
     for i in range(4):
         end.hear(link_hello(said(seq=i + 1), 1.0 + i * TICK))
     end.hear(link_hello(said(seq=1), 9.0, source="fe80::77"))
@@ -319,7 +320,7 @@ def test_requests_are_answered_with_their_own_size_and_noise_is_left_to_others()
 
 
 def test_datagrams_go_where_they_belong():
-    hellos, prober = Hellos("n1", FakeWire()), MeshProber(FakeWire())
+    hellos, prober = Hellos("n1", FakeWire(), clock=ManualClock()), MeshProber(FakeWire())
     other = Datagram(1.0, "", "n9", b"someone else's datagram")
     rest, malformed = split(
         [
