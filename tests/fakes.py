@@ -232,6 +232,12 @@ class FakeKernel:
     def detach(self, interface):
         self._write(interface, attached=False, active=False, hop_penalty=None, throughput_override_kbit=None)
 
+    def stand_in(self, interface, on):
+        if on:
+            self.detach(interface)
+        else:
+            self.attach(interface)
+
     def set_up(self, interface, up):
         self._write(interface, up=up)
 

@@ -124,6 +124,7 @@ class CauseRule:
 class ActionKind:
     """One kind of action.
 
+    hold_min_s: a lease of this kind is held at least so long after its target is well.
     repair: it restores declared configuration, so it holds no lease; otherwise it is a mitigation and is reverted.
     risk: [0, 1], what may go wrong. prove_s: how long the proof may take before it is taken back.
     irreversible: cannot be undone; needs an opt-in of its own. avoids: it takes the target out of service, so
@@ -138,6 +139,7 @@ class ActionKind:
     irreversible: bool = False
     avoids: bool = False
     prove_s: Seconds = 8.0
+    hold_min_s: Seconds = 0.0
     cool_down_s: Seconds = 10.0
     autonomy: Autonomy = Autonomy.ADVISE
 

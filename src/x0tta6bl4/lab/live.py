@@ -71,6 +71,11 @@ class RecordingKernel(LinuxKernel):
         self.note(interface, "detach", "1")
         super().detach(interface)
 
+    def stand_in(self, interface: str, on: bool) -> None:
+        """As the kernel does."""
+        self.note(interface, "stand_in", str(int(on)))
+        super().stand_in(interface, on)
+
     def set_up(self, interface: str, up: bool) -> None:
         """As the kernel does."""
         self.note(interface, "set_up", str(int(up)))

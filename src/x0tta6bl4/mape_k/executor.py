@@ -319,7 +319,8 @@ class Executor:
             r.action.target == action.target and r.confirmed_at is not None and now - r.at < FLAP_MEMORY_S
             for r in self.recent
         )
-        return float(min(self.limits.hold_s * 2**lately, self.limits.hold_s_max))
+        least = self.catalog.action[action.kind].hold_min_s
+        return float(min(max(self.limits.hold_s * 2**lately, least), self.limits.hold_s_max))
 
     def _call(self, tag: str, call: Callable[[], object]) -> None:
         self._queue.append((tag, call))

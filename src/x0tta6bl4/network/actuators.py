@@ -30,6 +30,7 @@ RETRY_S: Final = 1.0  # what the kernel refused to take back is tried again
 ENDED_MAX: Final = 1000
 TARGETS: Final = {  # kind of action -> kind of component it acts on
     "detach-interface": "interface",
+    "stand-in-primary": "interface",
     "set-hop-penalty": "interface",
     "set-throughput-override": "interface",
     "block-neighbour": "link",
@@ -167,7 +168,7 @@ class NodeActuator:
             before, _ = self._prepare(action)
         except (ResourceError, NotSupported, ConfigError, ValueError, KeyError, TypeError, IndexError) as error:
             return Did.UNKNOWN, str(error)
-        wanted = {"attached": 0.0} if action.kind == "detach-interface" else action.parameters
+        wanted = {"attached": 0.0} if action.kind in ("detach-interface", "stand-in-primary") else action.parameters
         if any(option in before and before[option] != value for option, value in wanted.items()):
             return Did.UNDONE, "found as it was before"
         return Did.UNKNOWN, "no journal, and the component cannot tell"
@@ -245,6 +246,8 @@ class NodeActuator:
         match action.kind:
             case "detach-interface":
                 return _settings(interface), lambda: kernel.detach(name)
+            case "stand-in-primary":
+                return _settings(interface), lambda: kernel.stand_in(name, True)
             case "set-hop-penalty" | "set-throughput-override":
                 option = OPTIONS[action.kind == "set-throughput-override"]
                 before, value = getattr(interface, option), int(action.parameters[option])
@@ -285,6 +288,9 @@ class NodeActuator:
                 if before.get("attached", 1.0):
                     self.kernel.attach(name)
                     self._set_again(action.target, before)
+            case "stand-in-primary":
+                self.kernel.stand_in(self._interface(action.target).name, False)
+                self._set_again(action.target, before)
             case "set-hop-penalty" | "set-throughput-override":
                 self._set_again(action.target, before)
             case "restore-mtu":

@@ -135,6 +135,8 @@ CAUSES: Final = (
 
 ACTIONS: Final = (
     ActionKind("detach-interface", "interface", "take an interface out of the mesh", 0.3, avoids=True, prove_s=10.0),
+    ActionKind("stand-in-primary", "interface", "let a dummy stand in for a dead primary interface", 0.2, prove_s=15.0,
+               hold_min_s=30.0),  # batman-adv believes a restarted sequence once in 30 s
     ActionKind("set-hop-penalty", "interface", "make BATMAN_IV avoid what is heard on an interface", 0.1, avoids=True),
     ActionKind("set-throughput-override", "interface", "make BATMAN_V avoid an interface", 0.1, avoids=True),
     ActionKind("block-neighbour", "link", "ignore one neighbour's mesh packets on one interface", 0.2, avoids=True,

@@ -113,6 +113,13 @@ class Kernel(Protocol):
         """Take it out of the mesh; it stays up and can carry probes."""
         ...
 
+    def stand_in(self, interface: str, on: bool) -> None:
+        """Take a primary interface out of the mesh and let a dummy with its MAC be primary in its stead (or back).
+
+        The node keeps its originator address, so nobody has to learn it anew.
+        """
+        ...
+
     def set_up(self, interface: str, up: bool) -> None:
         """Administrative state."""
         ...

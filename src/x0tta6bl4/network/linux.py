@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -14,6 +14,7 @@ from x0tta6bl4.network.kernel import Interface, Mesh, Neighbour, Originator
 from x0tta6bl4.network.links import Link, Links
 
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+STAND_IN: Final = "x0t-primary"  # and the index of the interface it stands in for
 SYSTEMCTL_S: Final = 30.0
 T = TypeVar("T")
 
@@ -32,6 +33,7 @@ class LinuxKernel:
         self.mesh_if = mesh_if
         self._declared = tuple(declared)
         self._boot_id = boot_id
+        self._primary: frozenset[int] = frozenset()
         self._batadv = Batadv(netns)
         self._links = Links(netns)
         self._links.listen()
@@ -91,9 +93,20 @@ class LinuxKernel:
             originator = self._batadv.mesh(mesh.index).originator
         self._names = {link.index: link.name for link in links.values()}
         wanted = [link for link in links.values() if link.index in hard or link.name in self._declared]
-        return [self._interface(link, hard.get(link.index), originator) for link in wanted]
+        primary = self._primaries(wanted, hard, originator)
+        return [self._interface(link, hard.get(link.index), primary) for link in wanted]
 
-    def _interface(self, link: Link, hard: HardInterface | None, originator: str) -> Interface:
+    def _primaries(self, links: Iterable[Link], hard: Mapping[int, HardInterface], originator: str) -> frozenset[int]:
+        """The primary interface's index. While it is down the kernel names none: then it is the one that was primary
+        last, or, where nobody looked before, whichever hard interfaces are down.
+        """
+        if originator:
+            self._primary = frozenset(link.index for link in links if link.index in hard and link.mac == originator)
+        elif not self._primary & hard.keys():
+            return frozenset(index for index, one in hard.items() if not one.active)
+        return self._primary & hard.keys()
+
+    def _interface(self, link: Link, hard: HardInterface | None, primary: frozenset[int]) -> Interface:
         if link.index not in self._blocked:
             self._blocked[link.index] = frozenset(traffic.blocks(self._links, link.index))
         return Interface(
@@ -104,7 +117,7 @@ class LinuxKernel:
             mtu=link.mtu,
             attached=hard is not None,
             active=hard is not None and hard.active,
-            primary=hard is not None and link.mac == originator,
+            primary=link.index in primary,
             dummy=link.kind == "dummy",
             hop_penalty=hard.hop_penalty if hard else None,
             throughput_override_kbit=hard.throughput_override_kbit if hard else None,
@@ -150,6 +163,38 @@ class LinuxKernel:
         link = self._link(interface)
         if link.master and link.master == self._links.index(self.mesh_if):
             self._links.set_master(link.index, 0)
+
+    def stand_in(self, interface: str, on: bool) -> None:
+        """Take a primary interface out of the mesh and let a dummy with its MAC be primary in its stead (or back).
+
+        batman-adv chooses a new primary only when the old one leaves, and takes the first that is active: so for a
+        moment all others leave too. The node is cut off at that time anyway.
+        """
+        dead, mesh = self._link(interface), self._links.index(self.mesh_if)
+        name = f"{STAND_IN}{dead.index}"
+        present = {link.name: link.index for link in self._links.all()}
+        if on == (name in present):
+            return
+        others = [one for one in self._batadv.hardifs(mesh) if one.index not in (dead.index, present.get(name))]
+        if on:
+            stand_in = self._links.create(name, "dummy", mtu=dead.mtu, mac=dead.mac)
+            self._links.set_up(stand_in, True)
+            self._links.set_master(stand_in, mesh)
+            self._links.set_master(dead.index, 0)
+        else:
+            self._links.set_master(dead.index, mesh)
+        for other in others:
+            self._links.set_master(other.index, 0)
+        if not on:
+            self._links.delete(present[name])
+        for other in others:
+            self._links.set_master(other.index, mesh)
+            for option, value in (
+                ("hop_penalty", other.hop_penalty),
+                ("throughput_override_kbit", other.throughput_override_kbit),
+            ):
+                if value:
+                    self._batadv.set_hardif(mesh, other.index, option, value)
 
     def set_up(self, interface: str, up: bool) -> None:
         """Administrative state."""

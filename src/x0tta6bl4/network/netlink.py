@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 import struct
+import threading
 from collections.abc import Iterator, Mapping
 
 from x0tta6bl4.errors import NotSupported, Permanent, ProtocolError, ResourceError, Temporary
@@ -155,6 +156,7 @@ class NetlinkSocket:
                 raise Permanent(f"netlink: {error.strerror}") from error
         self._socket.bind((0, 0))
         self._sequence = 0
+        self._lock = threading.Lock()  # readings and actions ask from two threads; answers must not cross
 
     def fileno(self) -> int:
         """For select."""
@@ -170,6 +172,10 @@ class NetlinkSocket:
         Raises Temporary (no answer, a dump that was interrupted), Permanent or NotSupported with the kernel's reason,
         ProtocolError on malformed bytes. `what` names the request in the error.
         """
+        with self._lock:
+            return self._request(kind, flags, payload, what)
+
+    def _request(self, kind: int, flags: int, payload: bytes, what: str) -> list[bytes]:
         self._sequence = (self._sequence + 1) & 0x7FFFFFFF
         sequence = self._sequence
         if flags & DUMP != DUMP:  # its two bits mean other things in a request that sets

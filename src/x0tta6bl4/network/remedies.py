@@ -54,16 +54,21 @@ class Remedies:
         }
 
     def interface_down(self, cause: Cause, view: View) -> Sequence[Proposal]:
-        """A dead primary interface cuts the node off until it is detached; batman-adv leaves others by itself."""
+        """A dead primary interface cuts the node off until it leaves the mesh; batman-adv leaves others by itself.
+
+        With a stand-in the node keeps its name. Detached, it gets another, and what is known of the old one stays in
+        the way of it for a while.
+        """
         dead = cause.component
         if names.owner(dead) != self.own or view.value(dead, "primary") != 1.0 or view.value(dead, "attached") != 1.0:
             return ()
         others = [i for i in view.components("interface") if i != dead and _usable(i, self.own, view)]
         if not others:
             return ()
-        action = Action("detach-interface", dead)
+        witnesses, watch = self._witnesses(view, None), (dead, *_links_in(dead, view))
         return (
-            Proposal(action, self._witnesses(view, None), (dead, *_links_in(dead, view)), "a dead primary interface"),
+            Proposal(Action("stand-in-primary", dead), witnesses, watch, "a dead primary interface"),
+            Proposal(Action("detach-interface", dead), witnesses, watch, "a dead primary interface"),
         )
 
     def mtu_low(self, cause: Cause, view: View) -> Sequence[Proposal]:

@@ -129,6 +129,12 @@ class SimKernel:
         self._routing.detach(iface)
         self._world.announce(self._node)
 
+    def stand_in(self, interface: str, on: bool) -> None:
+        """A dummy with its MAC is primary in its stead, or not any more."""
+        iface = self._iface(interface, "stand_in", str(int(on)))
+        (self._routing.stand_in if on else self._routing.stand_back)(iface)
+        self._world.announce(self._node)
+
     def set_up(self, interface: str, up: bool) -> None:
         """Administrative state; where the lab holds the interface down it stays down."""
         iface = self._iface(interface, "up", str(int(up)))

@@ -52,6 +52,7 @@ class Routing:
             "gw_mode": "off",
             "bridge_loop_avoidance": 0,
         }
+        node.ifaces = [iface for iface in node.ifaces if iface.idx >= 0]  # a stand-in does not survive a boot
         node.attached = list(node.ifaces)
         for iface in node.ifaces:
             iface.mtu, iface.admin, iface.attached = iface.mtu_declared, True, True
@@ -107,6 +108,36 @@ class Routing:
         if node.primary is iface:
             self.promote(node, next((other for other in node.attached if other.active), None))
         self.purge(node)
+
+    def stand_in(self, dead: Iface) -> None:
+        """A dummy with the MAC of `dead` is primary in its stead: the originator address stays, the others re-enter."""
+        node = dead.node
+        if node.primary is not dead:
+            return
+        dummy = Iface(-1, node, f"x0t-primary{dead.index}", dead.mac, dead.mtu, dummy=True, radio=False)
+        dummy.index, dummy.key = 100 + dead.index, dead.key ^ 1
+        node.ifaces.append(dummy)
+        node.attached.insert(0, dummy)
+        node.primary = dummy
+        self.detach(dead)
+        self._enter_again(node, dummy)
+
+    def stand_back(self, dead: Iface) -> None:
+        """The dummy is removed; `dead`, attached again, is primary as before."""
+        node = dead.node
+        dummy = next((one for one in node.ifaces if one.name == f"x0t-primary{dead.index}"), None)
+        if dummy is None:
+            return
+        self.attach(dead)
+        node.primary = dead
+        node.attached.remove(dummy)
+        node.ifaces.remove(dummy)
+        self._enter_again(node, dead)
+
+    def _enter_again(self, node: Node, primary: Iface) -> None:
+        for other in [one for one in node.attached if one is not primary and not one.dummy]:
+            self.detach(other)
+            self.attach(other)
 
     def promote(self, node: Node, iface: Iface | None) -> None:
         """batadv_primary_if_select: the node is a new originator, and others must learn its clients anew."""

@@ -1,0 +1,99 @@
+"""A score as a Markdown table: `python benchmarks/table.py SCORE.json [--into README.md --name sim]`.
+
+With --into the table replaces what stands between `<!-- measured: NAME begin -->` and `<!-- measured: NAME end -->`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+TARGETS = {
+    "detected": (">=", 0.95),
+    "cause_top1": (">=", 0.90),
+    "recovered": (">=", 0.95),
+    "ttd_s_p95_hard": ("<=", 1.0),
+    "ttd_s_p95_soft": ("<=", 3.0),
+    "ttr_s_p95_hard": ("<=", 3.0),
+    "ttr_s_p95_soft": ("<=", 6.0),
+    "ttr_s_p95_primary": ("<=", 8.0),
+    "harmful_actions": ("<=", 0),
+    "false_incidents_per_day": ("<=", 0),
+    "config_drift": ("<=", 0),
+}
+
+
+def said(value: Any) -> str:
+    """A figure for people."""
+    return "-" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def totals(total: dict[str, Any]) -> list[str]:
+    """One row for each figure, beside its target."""
+    rows = ["| figure | measured | target |", "| --- | --- | --- |"]
+    for key, value in total.items():
+        sign, limit = TARGETS.get(key, ("", None))
+        missed = sign and value is not None and not (value >= limit if sign == ">=" else value <= limit)
+        target = f"{sign} {said(limit)}" if sign else ""
+        rows.append(f"| `{key}` | {said(value)}{' (missed)' if missed else ''} | {target} |")
+    return rows
+
+
+def by_scenario(runs: list[dict[str, Any]]) -> list[str]:
+    """Medians for each scenario and algorithm, with and without the controller."""
+    rows = [
+        "| fault | algorithm | detected after s | recovered after s | bad s with | bad s without |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    keys = sorted({(r["scenario"], r.get("algorithm", "")) for r in runs if r["faults"]})
+    for scenario, algorithm in keys:
+        here = [r for r in runs if r["scenario"] == scenario and r.get("algorithm", "") == algorithm]
+        on = [f for r in here if r["controller"] and not r.get("invalid") for f in r["faults"]]
+        off = [f for r in here if not r["controller"] and not r.get("invalid") for f in r["faults"]]
+        cells = [
+            middle([f["ttd_s"] for f in on]),
+            middle([f["ttr_s"] for f in on]),
+            middle([f["bad_s"] for f in on]),
+            middle([f["bad_s"] for f in off]),
+        ]
+        rows.append(f"| {scenario} | {algorithm} | " + " | ".join(cells) + " |")
+    return rows
+
+
+def middle(values: list[float | None]) -> str:
+    """The median of what is known; "never" where most is not."""
+    known = [v for v in values if v is not None]
+    if not values:
+        return "-"
+    return f"{statistics.median(known):.1f}" if len(known) > len(values) / 2 else "never"
+
+
+def main() -> int:
+    """Print the table, or put it into a document."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("score", type=Path)
+    parser.add_argument("--into", type=Path)
+    parser.add_argument("--name", default="sim")
+    chosen = parser.parse_args()
+    document = json.loads(chosen.score.read_text())
+    runs = list(document["runs"].values()) if isinstance(document["runs"], dict) else document["runs"]
+    text = "\n".join([*totals(document["total"]), "", *by_scenario(runs)])
+    if chosen.into is None:
+        print(text)
+        return 0
+    begin, end = f"<!-- measured: {chosen.name} begin -->", f"<!-- measured: {chosen.name} end -->"
+    page = chosen.into.read_text()
+    if begin not in page or end not in page:
+        print(f"error: {chosen.into} has no {begin} ... {end}", file=sys.stderr)
+        return 1
+    head, _, rest = page.partition(begin)
+    chosen.into.write_text(f"{head}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
