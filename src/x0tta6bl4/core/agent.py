@@ -29,7 +29,6 @@ from x0tta6bl4.network.probe import Hellos, MeshProber, split
 from x0tta6bl4.network.sensors import Declared, Inventory, KernelSensor
 from x0tta6bl4.ports import Store, Worker
 
-LAG_S: Final = 0.12  # a tick this late was this process's fault, not the links'
 FACTS_EVERY_S: Final = 2.0  # routes are the largest part of a report
 HURRY_S: Final = 6.0
 REROUTES: Final = frozenset(("detach-interface", "set-hop-penalty", "set-throughput-override", "block-neighbour"))
@@ -143,8 +142,8 @@ class Agent:
 
     def tick(self, now: Seconds) -> None:
         """Take in what arrived and do what is due."""
-        if self._last_tick is not None and (lag := now - self._last_tick - self.period_s) > LAG_S:
-            self.hellos.excuse(lag)
+        if self._last_tick is not None:
+            self.hellos.note_lag(now - self._last_tick - self.period_s, now)
         self._last_tick = now
         self.hellos.interfaces = self._own_interfaces
         _, malformed = split(self.ports.wire.receive(), self.hellos, self.prober)

@@ -247,6 +247,8 @@ class NodeActuator:
             case "detach-interface":
                 return _settings(interface), lambda: kernel.detach(name)
             case "stand-in-primary":
+                if not interface.attached:
+                    raise ConfigError("action.target", str(action.target), "an attached hard interface")
                 return _settings(interface), lambda: kernel.stand_in(name, True)
             case "set-hop-penalty" | "set-throughput-override":
                 option = OPTIONS[action.kind == "set-throughput-override"]

@@ -17,7 +17,7 @@ from typing import Final
 from x0tta6bl4.errors import ProtocolError
 from x0tta6bl4.model import Seconds
 
-HEAD: Final = struct.Struct("!2sBBIQQIHHHB B")
+HEAD: Final = struct.Struct("!2sBBIQQIHHHHBB")
 MAGIC: Final = b"x0"
 VERSION: Final = 1
 LARGE, LEAVING = 1, 2
@@ -38,6 +38,7 @@ class Hello:
     """One hello. Times are microseconds of the clock of the one who wrote them; they are only echoed.
 
     loss_permille, silence_ms, large_silence_ms: how the sender hears the receiver; None where it does not know.
+    lag_ms: how late the sender was with its hellos lately: that much silence is not the link's.
     news: what the sender wants its neighbours to pass on about its own interfaces, as small JSON text.
     """
 
@@ -53,6 +54,7 @@ class Hello:
     large: bool = False
     leaving: bool = False
     hurry: int = 0
+    lag_ms: int = 0
     news: bytes = b""
 
 
@@ -70,6 +72,7 @@ def encode(hello: Hello) -> bytes:
         _u16(hello.loss_permille),
         _u16(hello.silence_ms),
         _u16(hello.large_silence_ms),
+        _u16(hello.lag_ms),
         len(node),
         len(interface),
     )
@@ -80,7 +83,7 @@ def encode(hello: Hello) -> bytes:
 def decode(datagram: bytes) -> Hello:
     """Inverse of `encode`; raises ProtocolError for anything else."""
     try:
-        magic, version, flags, seq, sent, echo, held, loss, silence, large, node_size, interface_size = (
+        magic, version, flags, seq, sent, echo, held, loss, silence, large, lag, node_size, interface_size = (
             HEAD.unpack_from(datagram)
         )
         if magic != MAGIC or version != VERSION:
@@ -101,6 +104,7 @@ def decode(datagram: bytes) -> Hello:
             large_silence_ms=None if large == UNKNOWN else large,
             large=bool(flags & LARGE),
             leaving=bool(flags & LEAVING),
+            lag_ms=0 if lag == UNKNOWN else lag,
             hurry=(flags >> HURRY_SHIFT) & HURRY_MAX,
             news=datagram[names + 2 : names + 2 + news_size],
         )
@@ -144,6 +148,8 @@ class Peer:
     silence_out_ms: float | None = None
     large_silence_out_ms: float | None = None
     told_at: Seconds = float("-inf")
+    lag_s: Seconds = 0.0  # how late its sender was lately, as it told
+    own_lag_s: Seconds = 0.0  # how late this process was lately
     resumed_at: Seconds = float("-inf")
     leaving: bool = False
     hurry: int = 0
@@ -160,6 +166,7 @@ class Peer:
             self.last_large_at = self.resumed_at = now
         self.seq = max(hello.seq, self.seq) if self.arrivals else hello.seq
         self.last_at = now
+        self.lag_s = hello.lag_ms / 1000
         self.leaving, self.hurry, self.news, self.echo_us = hello.leaving, hello.hurry, hello.news, hello.sent_us
         if hello.large:
             self.last_large_at = now
@@ -177,14 +184,13 @@ class Peer:
         """The far kernel answered."""
         self.last_echo_at = now
 
-    def excuse(self, lag_s: Seconds) -> None:
-        """This process was late by `lag_s`: what it did not hear meanwhile is not the link's silence."""
-        self.last_at += lag_s
-        self.last_large_at += lag_s
+    def _quiet_s(self, since: Seconds, now: Seconds) -> Seconds:
+        """Time since, less what the sender's and this process's own lateness explain."""
+        return max(0.0, now - since - self.lag_s - self.own_lag_s)
 
     def silence_ms(self, now: Seconds) -> float:
         """Time since anything came; half of it where the link was lossy before, for then gaps are to be expected."""
-        silence = max(0.0, now - max(self.last_at, self.last_echo_at)) * 1000
+        silence = self._quiet_s(max(self.last_at, self.last_echo_at), now) * 1000
         return silence / 2 if self._lossy_before() else silence
 
     def _lossy_before(self) -> bool:
@@ -196,11 +202,11 @@ class Peer:
 
     def hello_silence_ms(self, now: Seconds) -> float:
         """Time since its agent was heard."""
-        return max(0.0, now - self.last_at) * 1000
+        return self._quiet_s(self.last_at, now) * 1000
 
     def large_silence_ms(self, now: Seconds) -> float:
         """Time since a full-size hello came."""
-        return max(0.0, now - max(self.last_large_at, self.first_at)) * 1000
+        return self._quiet_s(max(self.last_large_at, self.first_at), now) * 1000
 
     def loss_in(self, now: Seconds) -> float | None:
         """Share of hellos lost over WINDOW_S; None until half a window was heard."""
@@ -212,7 +218,7 @@ class Peer:
         mute = self.last_echo_at > self.last_at  # the link answers, the far agent does not: that is no loss
         if not arrivals:
             return None if mute else 1.0
-        overdue = 0 if mute else max(0, int((now - self.last_at) / self.interval_s - 1.0))
+        overdue = 0 if mute else max(0, int(self._quiet_s(self.last_at, now) / self.interval_s - 1.0))
         missing_first = max(0, int((arrivals[0][0] - (now - WINDOW_S)) / self.interval_s - 1.0))
         if now - self.first_at < WINDOW_S:
             missing_first = 0
@@ -246,5 +252,6 @@ class Peer:
             large=large,
             leaving=leaving,
             hurry=hurry,
+            lag_ms=int(self.own_lag_s * 1000),
             news=news[:NEWS_MAX],
         )

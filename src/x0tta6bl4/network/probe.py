@@ -24,6 +24,7 @@ from x0tta6bl4.ports import Clock, Proof
 ECHO_AFTER_S: Final = 0.15  # a silence that is worth an echo
 ALARM_MS: Final = 350.0
 DISCOVER_EVERY_S: Final = 1.0
+LAG_MIN_S, LAG_MAX_S, LAG_MEMORY_S = 0.03, 2.0, 2.0
 LINK_METRICS: Final = ("silence_ms", "hello_silence_ms", "large_silence_ms", "loss_ratio", "rtt_ms")
 NEWS_METRICS: Final = ("up", "attached", "mtu_short_bytes")
 NEWS_VALUE_MAX: Final = 1e6
@@ -52,6 +53,7 @@ class Hellos:
         self.news: Mapping[str, Mapping[str, float]] = {}
         self._news = b""
         self._ticks = 0
+        self._lags: deque[tuple[Seconds, Seconds]] = deque()
         self._discover_at = float("-inf")
         self._layout: Layout | None = None
         self._news_layout: Layout | None = None
@@ -89,10 +91,15 @@ class Hellos:
         for key in same:
             del self.peers[key]
 
-    def excuse(self, lag_s: Seconds) -> None:
-        """This process was late."""
+    def note_lag(self, lag_s: Seconds, now: Seconds) -> None:
+        """This process said its hellos late by `lag_s`: neighbours are told, and it mistrusts its own silences too."""
+        if lag_s > LAG_MIN_S:
+            self._lags.append((now, min(lag_s, LAG_MAX_S)))
+        while self._lags and self._lags[0][0] < now - LAG_MEMORY_S:
+            self._lags.popleft()
+        worst = max((lag for _, lag in self._lags), default=0.0)
         for peer in self.peers.values():
-            peer.excuse(lag_s)
+            peer.own_lag_s = worst
 
     # -- sending ------------------------------------------------------------------------------------------------
 

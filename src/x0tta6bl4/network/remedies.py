@@ -17,6 +17,7 @@ from x0tta6bl4.network import names
 PENALTY: Final = 230  # BATMAN_IV: leaves TQ 25 of 255, low but not zero: zeros are left out of its average
 OVERRIDE_KBIT: Final = 1000  # BATMAN_V: far below any real link, still a way if it is the only one
 WITNESSES_MAX: Final = 3
+HEARD_MS: Final = 350.0
 FAST_INTERVAL_MS: Final = 200
 FAST_NODES_MAX: Final = 100  # up to here 5 originator messages a second and node stay under 1 % of 10 Mbit/s
 
@@ -94,6 +95,8 @@ class Remedies:
         witnesses = self._witnesses(view, far, offered=True)
         if not witnesses:
             return ()
+        if not self._heard(view) - {far.name}:
+            return ()  # everything is silent: there is no way round, or it is this process that does not hear
         avoids = tuple(view.related(cause.component, ("~part_of",)))
         watch = avoids
         reason = f"nothing comes from {far.name} over {interface.name}"
@@ -165,6 +168,15 @@ class Remedies:
         behind = [to for to in over if far is None or to != far.name]
         return tuple(names.node(to) for to in (behind or over)[:WITNESSES_MAX])
 
+    def _heard(self, view: View) -> set[str]:
+        """Neighbours that are heard on one of this node's interfaces."""
+        incoming = [k for k in view.related(self.node, ("~to",)) if k.kind == "link"]
+        return {
+            names.owner(k)
+            for k in incoming
+            if (silence := view.value(k, "silence_ms")) is not None and silence < HEARD_MS
+        }
+
     def _offered(self, view: View, far: Component) -> set[str]:
         """Nodes that another neighbour than `far` offers, or that the controller told of a way to round it."""
         offers = [o.name.split(">") for o in view.components("route") if view.value(o, "tq") is not None]
@@ -175,7 +187,7 @@ class Remedies:
                 one, other = pair.name.split(">")
                 told.setdefault(one, set()).add(other)
                 told.setdefault(other, set()).add(one)
-        todo = [n for n in told.get(self.own, ()) if n != far.name]
+        todo = sorted(self._heard(view) - {far.name})
         reached = {self.own, *todo}
         while todo:
             for other in told.get(todo.pop(), ()):

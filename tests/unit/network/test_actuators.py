@@ -23,6 +23,7 @@ REVERSIBLE = [
     Action("restore-mtu", PORT, {"mtu_bytes": 1560}),
     Action("set-gw-mode", NODE, {"gw_mode": "client"}),
     Action("set-orig-interval", NODE, {"orig_interval_ms": 200}),
+    Action("stand-in-primary", PORT),
 ]
 BOUNCE = Action("bounce-interface", PORT)
 RESTART = Action("restart-service", Component("service", "n1:babeld"))

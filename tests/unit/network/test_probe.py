@@ -125,7 +125,7 @@ def test_a_late_process_blames_nobody():
     pair = Pair()
     pair.run(1.0)
     pair.now += 0.8
-    pair.ends["n1"].excuse(0.8)
+    pair.ends["n1"].note_lag(0.8, pair.now)
     assert pair.read("n1")[str(HERE)]["silence_ms"] < 60
 
 

@@ -18,6 +18,7 @@ from x0tta6bl4.network.remedies import (
 PORT, SECOND = names.interface("n1", "v2"), names.interface("n1", "v6")
 PAIR = names.adjacency("n1", "v2", "n2", "v1")
 OUT, BACK = names.link("n1", "v2", "n2", "v1"), names.link("n2", "v1", "n1", "v2")
+OTHER = names.link("n6", "v1", "n1", "v6")
 NODE = names.node("n1")
 ROUTES = {"n2": "n2", "n3": "n2", "n4": "n2", "n5": "n6", "n6": "n6"}
 OFFERS = [names.route("n6", to) for to in ("n2", "n3", "n4", "n5")]
@@ -41,6 +42,8 @@ class Here:
         graph = Graph()
         edges = names.link_edges("n1", "v2", "n2", "v1") + names.link_edges("n2", "v1", "n1", "v2")
         graph.learn(Layout((OUT, BACK), (), edges))
+        graph.learn(Layout((OTHER,), (), names.link_edges("n6", "v1", "n1", "v6")))
+        self.values[OTHER, "silence_ms"] = 20.0
         self.graph = graph
 
     def set(self, component, **values):
@@ -70,9 +73,10 @@ def kinds(proposals):
     return [p.action.kind for p in proposals]
 
 
-def test_a_dead_primary_interface_is_detached_and_nobody_elses():
-    (proposal,) = propose("interface-down", SECOND, Here().set(SECOND, up=0.0))
-    assert proposal.action == Action("detach-interface", SECOND)
+def test_a_dummy_stands_in_for_a_dead_primary_interface_and_nobody_elses():
+    proposal, second = propose("interface-down", SECOND, Here().set(SECOND, up=0.0))
+    assert proposal.action == Action("stand-in-primary", SECOND)
+    assert second.action == Action("detach-interface", SECOND)
     assert proposal.watch[0] == SECOND
     assert proposal.witnesses
     assert propose("interface-down", SECOND, Here(), own="n9") == ()
@@ -117,11 +121,15 @@ def test_a_dead_link_that_is_the_only_way_is_kept():
     for offer in OFFERS:
         view.set(offer, tq=None)
     assert propose("link-down", PAIR, view) == ()
-    for pair in (("n1", "n6"), ("n6", "n5"), ("n5", "n4"), ("n4", "n3")):
+    for pair in (("n6", "n5"), ("n5", "n4"), ("n4", "n3")):
         view.set(names.told(*pair), carries=1.0)  # the controller knows of a way round
     assert [w.name for w in propose("link-down", PAIR, view)[0].witnesses] == ["n3", "n4"]
-    view.set(names.told("n1", "n6"), carries=None)
+    view.set(names.told("n6", "n5"), carries=None)
     assert propose("link-down", PAIR, view) == ()
+
+
+def test_who_hears_nobody_else_leaves_nothing():
+    assert propose("link-down", PAIR, Here().set(OTHER, silence_ms=5000.0)) == ()  # its own ears may be the fault
 
 
 def test_strangers_do_not_act():
