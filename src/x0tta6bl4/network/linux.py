@@ -167,34 +167,34 @@ class LinuxKernel:
     def stand_in(self, interface: str, on: bool) -> None:
         """Take a primary interface out of the mesh and let a dummy with its MAC be primary in its stead (or back).
 
-        batman-adv chooses a new primary only when the old one leaves, and takes the first that is active: so for a
-        moment all others leave too. The node is cut off at that time anyway.
+        batman-adv chooses a new primary only when the old one leaves, and takes the first that is active: so the
+        others are switched off for that moment. They stay attached, so their sequence numbers and the quality that
+        neighbours have measured go on.
         """
         dead, mesh = self._link(interface), self._links.index(self.mesh_if)
         name = f"{STAND_IN}{dead.index}"
-        present = {link.name: link.index for link in self._links.all()}
+        links = self._links.all()
+        present = {link.name: link.index for link in links}
         if on == (name in present):
             return
-        others = [one for one in self._batadv.hardifs(mesh) if one.index not in (dead.index, present.get(name))]
+        hard = {one.index for one in self._batadv.hardifs(mesh)} - {dead.index, present.get(name)}
+        others = [link.index for link in links if link.index in hard and link.up]
         if on:
             stand_in = self._links.create(name, "dummy", mtu=dead.mtu, mac=dead.mac)
             self._links.set_up(stand_in, True)
             self._links.set_master(stand_in, mesh)
-            self._links.set_master(dead.index, 0)
         else:
             self._links.set_master(dead.index, mesh)
         for other in others:
-            self._links.set_master(other.index, 0)
-        if not on:
-            self._links.delete(present[name])
-        for other in others:
-            self._links.set_master(other.index, mesh)
-            for option, value in (
-                ("hop_penalty", other.hop_penalty),
-                ("throughput_override_kbit", other.throughput_override_kbit),
-            ):
-                if value:
-                    self._batadv.set_hardif(mesh, other.index, option, value)
+            self._links.set_up(other, False)
+        try:
+            if on:
+                self._links.set_master(dead.index, 0)
+            else:
+                self._links.delete(present[name])
+        finally:
+            for other in others:
+                self._links.set_up(other, True)
 
     def set_up(self, interface: str, up: bool) -> None:
         """Administrative state."""

@@ -110,7 +110,7 @@ class Routing:
         self.purge(node)
 
     def stand_in(self, dead: Iface) -> None:
-        """A dummy with the MAC of `dead` is primary in its stead: the originator address stays, the others re-enter."""
+        """A dummy with the MAC of `dead` is primary in its stead: the originator address stays."""
         node = dead.node
         if node.primary is not dead:
             return
@@ -120,7 +120,6 @@ class Routing:
         node.attached.insert(0, dummy)
         node.primary = dummy
         self.detach(dead)
-        self._enter_again(node, dummy)
 
     def stand_back(self, dead: Iface) -> None:
         """The dummy is removed; `dead`, attached again, is primary as before."""
@@ -132,12 +131,6 @@ class Routing:
         node.primary = dead
         node.attached.remove(dummy)
         node.ifaces.remove(dummy)
-        self._enter_again(node, dead)
-
-    def _enter_again(self, node: Node, primary: Iface) -> None:
-        for other in [one for one in node.attached if one is not primary and not one.dummy]:
-            self.detach(other)
-            self.attach(other)
 
     def promote(self, node: Node, iface: Iface | None) -> None:
         """batadv_primary_if_select: the node is a new originator, and others must learn its clients anew."""
