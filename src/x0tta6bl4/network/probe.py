@@ -23,6 +23,7 @@ from x0tta6bl4.ports import Clock, Proof
 
 ECHO_AFTER_S: Final = 0.15  # a silence that is worth an echo
 ALARM_MS: Final = 350.0
+ALARM_STAGES_MS: Final = (ALARM_MS, 400.0)  # where the catalogue calls a link, and an agent, silent
 DISCOVER_EVERY_S: Final = 1.0
 LAG_MIN_S, LAG_MAX_S, LAG_MEMORY_S = 0.03, 2.0, 2.0
 LINK_METRICS: Final = ("silence_ms", "hello_silence_ms", "large_silence_ms", "loss_ratio", "rtt_ms")
@@ -57,7 +58,7 @@ class Hellos:
         self._discover_at = float("-inf")
         self._layout: Layout | None = None
         self._news_layout: Layout | None = None
-        self._silent: frozenset[tuple[str, str]] = frozenset()
+        self._silent: frozenset[tuple[tuple[str, str], float]] = frozenset()
 
     # -- hearing ------------------------------------------------------------------------------------------------
 
@@ -141,7 +142,12 @@ class Hellos:
 
     def alarmed(self, now: Seconds) -> bool:
         """Did a neighbour fall silent, or come back, since the last question?"""
-        silent = frozenset(key for key, peer in self.peers.items() if peer.hello_silence_ms(now) >= ALARM_MS)
+        silent = frozenset(
+            (key, stage)
+            for key, peer in self.peers.items()
+            for stage in ALARM_STAGES_MS
+            if peer.hello_silence_ms(now) >= stage
+        )
         changed, self._silent = silent != self._silent, silent
         return changed
 
