@@ -124,11 +124,6 @@ class ProbeSettings(Group):
     large_interval_s: Positive = Field(
         default=0.5, description="Seconds between two full-size probes, which find a broken MTU."
     )
-    share_max: Ratio = Field(
-        default=0.01,
-        description="Share of a 10 Mbit/s link that probes may take; intervals are stretched beyond it. 0 switches "
-        "probing off, and with it the finding of loss, delay and MTU faults.",
-    )
 
 
 class Safety(Group):

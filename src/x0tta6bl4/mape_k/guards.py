@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from x0tta6bl4.catalog import ActionKind, Autonomy, Proposal
-from x0tta6bl4.mape_k.graph import Neighbours, reachable, would_part
+from x0tta6bl4.mape_k.graph import Neighbours, would_part
 from x0tta6bl4.model import ActionRecord, ActionState, Component, Seconds
 
 
@@ -163,8 +163,3 @@ def refusal(proposal: Proposal, kind: ActionKind, view: Situation, rules: Sequen
         if reason := rule(proposal, kind, view):
             return f"{rule.__name__}: {reason}"
     return ""
-
-
-def cut_off(live: Neighbours, seat: Component) -> set[Component]:
-    """Vertices that `seat` does not reach."""
-    return set(live) - reachable(live, seat)

@@ -21,6 +21,7 @@ from x0tta6bl4.mape_k.executor import LANE, Executor
 from x0tta6bl4.mape_k.graph import Graph
 from x0tta6bl4.mape_k.guards import RULES, Limits, Rule
 from x0tta6bl4.mape_k.knowledge import Change, Knowledge
+from x0tta6bl4.mape_k.outbox import Batch, action_data, incident_data, plan_data
 from x0tta6bl4.mape_k.planner import Planner
 from x0tta6bl4.mape_k.state import State
 from x0tta6bl4.mape_k.symptoms import Symptoms
@@ -46,19 +47,6 @@ STORE_LANE = "store"
 RISKS_LANE = "risks"
 RISKS_EVERY_S = 5.0
 SILENT_AFTER_S = 5.0  # a sensor that has not answered for so long is an error
-
-
-@dataclass
-class Batch:
-    """What one pass wants to keep: committed together, then published."""
-
-    incidents: list[Incident] = field(default_factory=list)
-    actions: list[ActionRecord] = field(default_factory=list)
-    plans: list[Plan] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return bool(self.incidents or self.actions or self.plans or self.events)
 
 
 @dataclass(frozen=True)
@@ -265,7 +253,7 @@ class Loop:
             self._say_incident(change, now)
         for plan in plans:
             self._pending.plans.append(plan)
-            self._say("plan.made" if plan.chosen else "plan.refused", now, plan.incident, data=_plan_data(plan))
+            self._say("plan.made" if plan.chosen else "plan.refused", now, plan.incident, data=plan_data(plan))
         self.executor.advance(now)
         actions: list[ActionRecord] = []
         for _ in range(8):  # an inline worker may finish apply, commit and proof steps one after another
@@ -292,7 +280,7 @@ class Loop:
                 now,
                 record.incident,
                 str(record.action.target),
-                _action_data(record),
+                action_data(record),
             )
         return changed
 
@@ -369,19 +357,7 @@ class Loop:
         self._pending.incidents.append(incident)
         if incident.state is IncidentState.CLOSED:
             self.planner.forget(incident.id)
-        data = {
-            "code": incident.cause.code,
-            "component": str(incident.cause.component),
-            "detail": incident.cause.detail,
-            "causes": [
-                {"code": c.code, "component": str(c.component), "confidence": c.confidence}
-                for c in incident.diagnosis.causes
-            ],
-            "symptoms": [f"{s.code} on {s.component}" for s in incident.cause.explains[:20]],
-            "since_age_s": round(now - incident.since, 3),
-            "note": incident.note,
-        }
-        self._say(change.type, now, incident.id, str(incident.cause.component), data)
+        self._say(change.type, now, incident.id, str(incident.cause.component), incident_data(incident, now))
 
     # -- outside access -----------------------------------------------------------------------------------------
 
@@ -405,34 +381,3 @@ class Loop:
             see(self.run_once())
             wake.wait(max(0.0, pass_s - (self.parts.clock.now() - began)))
             wake.clear()
-
-
-def _action_data(record: ActionRecord) -> dict[str, object]:
-    return {
-        "id": record.id,
-        "kind": record.action.kind,
-        "target": str(record.action.target),
-        "state": record.state.value,
-        "node": record.origin,
-        "attempt": record.attempt,
-        "parameters": dict(record.action.parameters),
-        "lease": record.lease,
-        "detail": record.detail,
-    }
-
-
-def _plan_data(plan: Plan) -> dict[str, object]:
-    return {
-        "id": plan.id,
-        "chosen": [a.kind for a in plan.chosen],
-        "candidates": [
-            {
-                "kind": c.action.kind,
-                "target": str(c.action.target),
-                "score": c.score,
-                "refused_by": c.refused_by,
-                "reason": c.reason,
-            }
-            for c in plan.candidates
-        ],
-    }

@@ -12,7 +12,6 @@ from x0tta6bl4.ports import Ranker
 
 CONTEXT_VERSION = 1
 RETRY_S = 1.0  # how long a plan that was refused rests before it is judged again
-ATTEMPTS_MAX = 4
 
 
 class SuccessRanker:

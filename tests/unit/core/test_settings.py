@@ -38,11 +38,11 @@ def test_defaults_bind_to_loopback_and_advise_only():
 
 def test_environment_beats_dotenv_beats_file(tmp_path, monkeypatch):
     (tmp_path / "x0tta6bl4.toml").write_text("[api]\nport = 1\nhost = '127.0.0.9'\n[loop]\nagent_pass_s = 0.7\n")
-    (tmp_path / ".env").write_text("OTHER_PROGRAM=1\nX0T_API__PORT=2\nX0T_PROBE__SHARE_MAX=0.02\n")
+    (tmp_path / ".env").write_text("OTHER_PROGRAM=1\nX0T_API__PORT=2\nX0T_PROBE__HELLO_INTERVAL_S=0.1\n")
     monkeypatch.setenv("X0T_API__PORT", "3")
     found = load()
     assert (found.api.port, found.api.host) == (3, "127.0.0.9")
-    assert (found.loop.agent_pass_s, found.probe.share_max) == (0.7, 0.02)
+    assert (found.loop.agent_pass_s, found.probe.hello_interval_s) == (0.7, 0.1)
 
 
 def test_named_file_wins_over_usual_places(tmp_path, monkeypatch):

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from fakes import MeshRig, plain_situation
 from x0tta6bl4.catalog import ActionKind, Autonomy, Proposal
 from x0tta6bl4.mape_k import guards
-from x0tta6bl4.mape_k.guards import RULES, Limits, cut_off, refusal
+from x0tta6bl4.mape_k.graph import reachable
+from x0tta6bl4.mape_k.guards import RULES, Limits, refusal
 from x0tta6bl4.model import Action, ActionRecord, ActionState, Component
 from x0tta6bl4.network import names
 
@@ -136,7 +137,7 @@ def connected(live):
     seen, parts = set(), 0
     for start in live:
         parts += start not in seen
-        seen |= guards.reachable(live, start)
+        seen |= reachable(live, start)
     return parts
 
 
@@ -223,8 +224,3 @@ def test_a_dead_link_carries_nothing_and_its_avoidance_parts_nothing():
     assert situation.age_s(names.interface("n2", "v2-3")) == 0.0
     assert situation.age_s(Component("interface", "unheard-of")) == float("inf")
     assert situation.age_s(Component("ghost", "g")) == float("inf")
-
-
-def test_cut_off_is_what_the_seat_does_not_reach():
-    live = live_of([Component("link", "n0>n1"), Component("link", "n2>n3")])
-    assert cut_off(live, NODES[0]) == {NODES[2], NODES[3]}
