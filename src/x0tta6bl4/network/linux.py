@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
@@ -34,6 +35,7 @@ class LinuxKernel:
         self._declared = tuple(declared)
         self._boot_id = boot_id
         self._primary: frozenset[int] = frozenset()
+        self._changing = threading.RLock()  # a reader must not take the moment of a change for a state
         self._batadv = Batadv(netns)
         self._links = Links(netns)
         self._links.listen()
@@ -84,6 +86,10 @@ class LinuxKernel:
 
     def interfaces(self) -> list[Interface]:
         """Attached interfaces, and declared ones that are not attached (a declared one that is gone is left out)."""
+        with self._changing:
+            return self._read_interfaces()
+
+    def _read_interfaces(self) -> list[Interface]:
         links = {link.index: link for link in self._links.all()}
         mesh = next((link for link in links.values() if link.name == self.mesh_if), None)
         hard: dict[int, HardInterface] = {}
@@ -171,6 +177,10 @@ class LinuxKernel:
         others are switched off for that moment. They stay attached, so their sequence numbers and the quality that
         neighbours have measured go on.
         """
+        with self._changing:
+            self._stand_in(interface, on)
+
+    def _stand_in(self, interface: str, on: bool) -> None:
         dead, mesh = self._link(interface), self._links.index(self.mesh_if)
         name = f"{STAND_IN}{dead.index}"
         links = self._links.all()
