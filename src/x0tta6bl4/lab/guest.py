@@ -150,6 +150,8 @@ def serve(address: str, port: int, token: bytes) -> None:
             admit(lines, token)
             while True:
                 for document in lines.receive(3600.0):
+                    if "notice" in document:
+                        continue  # the controller's last words to agents of a run that has ended
                     session.answer(document)
                     gc.collect()  # here, not in the middle of a run
         except (Temporary, ProtocolError) as error:

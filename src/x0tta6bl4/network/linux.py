@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -173,9 +174,11 @@ class LinuxKernel:
     def stand_in(self, interface: str, on: bool) -> None:
         """Take a primary interface out of the mesh and let a dummy with its MAC be primary in its stead (or back).
 
-        batman-adv chooses a new primary only when the old one leaves, and takes the first that is active: so the
-        others are switched off for that moment. They stay attached, so their sequence numbers and the quality that
-        neighbours have measured go on.
+        batman-adv chooses a new primary only when the old one leaves, and takes the first that is active: so for that
+        moment the others must not be. They stay attached, so their sequence numbers and the quality that neighbours
+        have measured go on. Under BATMAN_IV an interface that was switched off and on counts as active only from its
+        next originator message, and keeps its routes; under BATMAN_V it is active at once, so it stays off for the
+        moment and its routes (and what is known of the clients behind them) are learned anew, which takes 4 s.
         """
         with self._changing:
             self._stand_in(interface, on)
@@ -195,16 +198,29 @@ class LinuxKernel:
             self._links.set_master(stand_in, mesh)
         else:
             self._links.set_master(dead.index, mesh)
-        for other in others:
-            self._links.set_up(other, False)
-        try:
+            if not dead.up:  # it cannot be primary again: the kernel takes one of the others
+                others = []
+        with self._not_active(others):
             if on:
                 self._links.set_master(dead.index, 0)
             else:
                 self._links.delete(present[name])
+
+    @contextmanager
+    def _not_active(self, interfaces: Sequence[int]) -> Iterator[None]:
+        """For the moment batman-adv does not take any of these hard interfaces for an active one."""
+        stay_down = self._batadv.mesh(self._links.index(self.mesh_if)).algorithm == "BATMAN_V"
+        down = list(interfaces)
+        try:
+            for index in interfaces:
+                self._links.set_up(index, False)
+            while down and not stay_down:
+                self._links.set_up(down[-1], True)
+                down.pop()
+            yield
         finally:
-            for other in others:
-                self._links.set_up(other, True)
+            for index in down:
+                self._links.set_up(index, True)
 
     def set_up(self, interface: str, up: bool) -> None:
         """Administrative state."""
