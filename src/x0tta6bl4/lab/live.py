@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 WARM_INTERVAL_MS: Final = 100  # TQ is a window of 64 intervals: it fills faster when they are short
 WARM_S: Final = 9.0
 SETTLE_S: Final = 6.0  # at the declared interval, agents running, before time zero
-PROBES_AFTER_S: Final = 12.0  # after the last fault's end
+OFF_TAIL_S: Final = 12.0  # after the last fault's end, without a controller
 TAIL_S: Final = 120.0  # the longest hold of a mitigation (90 s) and 30 s: then nothing may differ from the start
 QUIET_S: Final = 20.0  # settings as at the start for so long end a run early
 LAG_MAX_S: Final = 0.1
@@ -105,9 +105,11 @@ class RecordingKernel(LinuxKernel):
 class Field:
     """The lab's own thread: client probes, the timeline, faults held in force, and how late its timer was."""
 
-    def __init__(self, lab: NetLab, scenario: Scenario, seed: int, agents: Callable[[str, bool], None]) -> None:
+    def __init__(
+        self, lab: NetLab, scenario: Scenario, seed: int, tail_s: float, agents: Callable[[str, bool], None]
+    ) -> None:
         self.lab, self.scenario = lab, scenario
-        self.probes_end = scenario.ends + PROBES_AFTER_S
+        self.probes_end = scenario.ends + tail_s
         self.touched: list[tuple[float, tuple[str, ...]]] = []
         self.lag_s = 0.0
         self.start = 0.0
@@ -280,7 +282,7 @@ def run(session: Session, request: Mapping[str, Any]) -> dict[str, object]:
     factory = _factory(request.get("factory"))
     kernels = {node: lab.kernel(node) for node in lab.nodes}
     agents = Agents(session, lab, scenario, factory, request)
-    field = Field(lab, scenario, seed, agents.ask)
+    field = Field(lab, scenario, seed, float(request.get("tail_s", TAIL_S)), agents.ask)
     sys.setswitchinterval(0.001)  # the probes' thread must not wait for an agent's
     try:
         _warm(session, kernels, scenario)
@@ -339,9 +341,8 @@ def _serve(
     request: Mapping[str, Any],
 ) -> None:
     """Tick, pass on datagrams and answer the driver until the run ends; `same`: are settings as at the start?"""
-    tail = float(request.get("tail_s", TAIL_S))
-    end = field.start + max(field.scenario.ends + tail, field.probes_end + 1)
-    look, same_since = field.start + field.probes_end + 1, math.inf
+    end = field.start + field.probes_end + 1
+    look, same_since = field.start + field.scenario.ends + OFF_TAIL_S, math.inf
     now = time.monotonic()
     while now < end and not field.failure:
         due = agents.work()
@@ -350,7 +351,7 @@ def _serve(
         if request.get("early", True) and now >= look:
             look = now + 2.0
             same_since = min(same_since, now) if same() else math.inf
-            if now - same_since >= min(QUIET_S, tail):
+            if now - same_since >= QUIET_S:
                 break
 
 

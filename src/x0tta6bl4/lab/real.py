@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from x0tta6bl4.errors import ConfigError, Temporary
 from x0tta6bl4.lab import host, relay, vm
-from x0tta6bl4.lab.live import PROBES_AFTER_S, SETTLE_S, TAIL_S, WARM_S, WallClock
+from x0tta6bl4.lab.live import OFF_TAIL_S, SETTLE_S, TAIL_S, WARM_S, WallClock
 from x0tta6bl4.lab.participants import ControllerPorts, Factory, Participant
 from x0tta6bl4.lab.record import PairRecord, RunRecord, Step
 from x0tta6bl4.lab.remote import LabProcess
@@ -107,7 +107,7 @@ def run(
                 early=early,
             )
     used_seed = scenario.seed if seed is None else seed
-    tail = tail_s if factory is not None else PROBES_AFTER_S
+    tail = tail_s if factory is not None else OFF_TAIL_S
     request = {
         "document": scenario.document,
         "seed": used_seed,

@@ -174,11 +174,11 @@ class LinuxKernel:
     def stand_in(self, interface: str, on: bool) -> None:
         """Take a primary interface out of the mesh and let a dummy with its MAC be primary in its stead (or back).
 
-        batman-adv chooses a new primary only when the old one leaves, and takes the first that is active: so for that
-        moment the others must not be. They stay attached, so their sequence numbers and the quality that neighbours
-        have measured go on. Under BATMAN_IV an interface that was switched off and on counts as active only from its
-        next originator message, and keeps its routes; under BATMAN_V it is active at once, so it stays off for the
-        moment and its routes (and what is known of the clients behind them) are learned anew, which takes 4 s.
+        batman-adv chooses a new primary only when the old one leaves, and takes the first that is active, in the order
+        in which they came to be: so for that moment the others must not be active. They stay attached, so their
+        sequence numbers and the quality that neighbours have measured go on. Under BATMAN_IV an interface that was
+        switched off and on is active only from its next originator message on, and keeps its routes. Under BATMAN_V
+        it is active at once, so it stays off for the moment, and routes and clients are learned anew, which takes 4 s.
         """
         with self._changing:
             self._stand_in(interface, on)
@@ -192,24 +192,24 @@ class LinuxKernel:
             return
         hard = {one.index for one in self._batadv.hardifs(mesh)} - {dead.index, present.get(name)}
         others = [link.index for link in links if link.index in hard and link.up]
+        slow = self._batadv.mesh(mesh).algorithm == "BATMAN_V"
         if on:
             stand_in = self._links.create(name, "dummy", mtu=dead.mtu, mac=dead.mac)
             self._links.set_up(stand_in, True)
             self._links.set_master(stand_in, mesh)
-        else:
-            self._links.set_master(dead.index, mesh)
-            if not dead.up:  # it cannot be primary again: the kernel takes one of the others
-                others = []
-        with self._not_active(others):
-            if on:
+            with self._not_active(others, slow):
                 self._links.set_master(dead.index, 0)
-            else:
-                self._links.delete(present[name])
+            return
+        self._links.set_master(dead.index, mesh)
+        first = dead.index < min(others, default=0)
+        if not dead.up or (slow and first):  # it cannot be primary again, or will be without further ado
+            others = []
+        with self._not_active(others, slow):
+            self._links.delete(present[name])
 
     @contextmanager
-    def _not_active(self, interfaces: Sequence[int]) -> Iterator[None]:
+    def _not_active(self, interfaces: Sequence[int], stay_down: bool) -> Iterator[None]:
         """For the moment batman-adv does not take any of these hard interfaces for an active one."""
-        stay_down = self._batadv.mesh(self._links.index(self.mesh_if)).algorithm == "BATMAN_V"
         down = list(interfaces)
         try:
             for index in interfaces:

@@ -27,8 +27,8 @@ class Forwarding:
 
     def send(self, source: Node, target: Node, payload_bytes: int, sink: Sink, data: Any) -> None:
         """Send a UDP payload from bat0 to bat0; `sink(target, data)` is called when and if it arrives."""
-        if not source.alive or self.world.now < target.tt_at:
-            return  # the client is not known (yet) under its new originator address
+        if not source.alive or self.world.now < max(target.tt_at, source.knows_at):
+            return  # the source does not know (yet) behind which originator the client is
         self._numbers += 1
         size = payload_bytes + OVERHEAD_BYTES
         self._route(source, (source.idx, target.idx, size, TTL, sink, data, self._numbers))

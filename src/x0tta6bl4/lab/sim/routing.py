@@ -5,6 +5,7 @@ The functions named in comments are those of net/batman-adv of Linux 6.1, whose 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -22,7 +23,7 @@ CLIENTS_KNOWN_S = (5.4, 6.6)
 """How long others need to learn a node's clients under its new originator address (measured, see routing.promote)."""
 
 
-class Routing:
+class Routing(ABC):
     """The protocol of the whole mesh: `start` it once; the lab and the kernels tell it what changed."""
 
     algorithm: ClassVar[str]
@@ -187,22 +188,22 @@ class Routing:
                 best = entry
         return best
 
+    @abstractmethod
     def originate(self, node: Node) -> None:
         """Send an OGM of the node and schedule the next."""
-        raise NotImplementedError
 
+    @abstractmethod
     def probe(self, iface: Iface) -> None:
         """Send what measures the links of one interface and schedule the next."""
-        raise NotImplementedError
 
+    @abstractmethod
     def link_period(self, iface: Iface) -> float:
         """Seconds between two `probe`s."""
-        raise NotImplementedError
 
+    @abstractmethod
     def warm(self, node: Node) -> None:
         """Give the links into the node the state they have after long operation."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forget(self, hop: Hop) -> None:
         """Clear what the receiver measured on a link."""
-        raise NotImplementedError

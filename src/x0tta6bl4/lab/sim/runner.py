@@ -22,7 +22,7 @@ from x0tta6bl4.lab.sim.state import Node
 from x0tta6bl4.lab.sim.world import World
 
 SETTLE_INTERVALS = 12  # routes need a few intervals to spread; link windows are warm from the start
-PROBES_AFTER_S = 10.0  # clients go on this long after the last fault
+OFF_TAIL_S = 11.0  # after the last fault's end, without a controller
 SETTINGS_AFTER_S = 120.0  # hold cap 90 s + 30 s
 SHUTDOWN_S = 2.0  # between the word that a reboot is coming and the node's going
 HASH_BITS = (1 << 53) - 1  # what a float keeps exactly
@@ -145,15 +145,10 @@ def run(
     Raises ConfigError for a wrong tuning and AssertionError where an invariant of the simulator breaks.
     """
     chosen = scenario.variant(tuning=tuning)
+    end = chosen.ends + (SETTINGS_AFTER_S if factory else OFF_TAIL_S)
     simulation = Simulation(
-        chosen,
-        seed,
-        factory,
-        freeze_at=math.inf if freeze_at is None else freeze_at,
-        checks=checks,
-        clients_until=chosen.ends + PROBES_AFTER_S,
+        chosen, seed, factory, freeze_at=math.inf if freeze_at is None else freeze_at, checks=checks, clients_until=end
     )
-    end = chosen.ends + (SETTINGS_AFTER_S if factory else PROBES_AFTER_S + 1)
     simulation.run_until(end if until is None else min(until, end))
     return _closed(simulation)
 

@@ -107,19 +107,20 @@ class Table:
 class Node:
     """One member: interfaces in the order of attachment, options, and its originator table by node index.
 
-    gen: grows with every new originator address and boot; tt_at: from when on others know its clients again.
+    gen: grows with every new originator address and boot; tt_at: from when on others know its clients again;
+    knows_at: from when on it knows the clients of others again.
     """
 
     __slots__ = (
         "address", "agent_dead", "alive", "attached", "boots", "changes", "gen", "idx", "ifaces", "key",
-        "name", "options", "primary", "seq", "tables", "tt_at",
+        "knows_at", "name", "options", "primary", "seq", "tables", "tt_at",
     )  # fmt: skip
 
     def __init__(self, idx: int, name: str, address: str) -> None:
         self.idx, self.name, self.address = idx, name, address
         self.alive, self.agent_dead = True, False
         self.boots = self.gen = self.seq = 0
-        self.tt_at = -1e9
+        self.tt_at = self.knows_at = -1e9
         self.ifaces: list[Iface] = []
         self.attached: list[Iface] = []  # batadv's own order: the first active one takes over as primary
         self.primary: Iface | None = None
