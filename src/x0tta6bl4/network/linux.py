@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from x0tta6bl4.network.links import Link, Links
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 STAND_IN: Final = "x0t-primary"  # and the index of the interface it stands in for
 SYSTEMCTL_S: Final = 30.0
+ACTIVE_WITHIN_S: Final = 2.0
 T = TypeVar("T")
 
 
@@ -168,17 +170,34 @@ class LinuxKernel:
     def detach(self, interface: str) -> None:
         """Take it out of the mesh; it stays up and can carry probes."""
         link = self._link(interface)
-        if link.master and link.master == self._links.index(self.mesh_if):
+        mesh = self._links.index(self.mesh_if)
+        if link.master and link.master == mesh:
+            self._wait_for_active(mesh)
             self._links.set_master(link.index, 0)
+
+    def _wait_for_active(self, mesh: int) -> None:
+        """Wait until batman-adv counts every interface that is up as active; raises Temporary where that takes long.
+
+        Under BATMAN_IV one that came up is active only from its next originator message on. When another leaves
+        meanwhile, the kernel forgets to take the routes out of its table (batadv_purge_orig_node looks at active
+        interfaces only), and the next frame that it forwards for others is sent through nothing: a kernel panic.
+        """
+        end = time.monotonic() + ACTIVE_WITHIN_S
+        while True:
+            up = {link.index for link in self._links.all() if link.up}
+            waiting = [one.name for one in self._batadv.hardifs(mesh) if one.index in up and not one.active]
+            if not waiting:
+                return
+            if time.monotonic() > end:
+                raise Temporary(f"{', '.join(waiting)}: not active yet, so no other interface may leave {self.mesh_if}")
+            time.sleep(0.05)
 
     def stand_in(self, interface: str, on: bool) -> None:
         """Take a primary interface out of the mesh and let a dummy with its MAC be primary in its stead (or back).
 
         batman-adv chooses a new primary only when the old one leaves, and takes the first that is active, in the order
-        in which they came to be: so for that moment the others must not be active. They stay attached, so their
-        sequence numbers and the quality that neighbours have measured go on. Under BATMAN_IV an interface that was
-        switched off and on is active only from its next originator message on, and keeps its routes. Under BATMAN_V
-        it is active at once, so it stays off for the moment, and routes and clients are learned anew, which takes 4 s.
+        in which they came to be: so for that moment the others are switched off. They stay attached, so their sequence
+        numbers go on; their routes, and what is known of the clients behind them, are learned anew within 4 s.
         """
         with self._changing:
             self._stand_in(interface, on)
@@ -190,36 +209,31 @@ class LinuxKernel:
         present = {link.name: link.index for link in links}
         if on == (name in present):
             return
+        self._wait_for_active(mesh)
         hard = {one.index for one in self._batadv.hardifs(mesh)} - {dead.index, present.get(name)}
         others = [link.index for link in links if link.index in hard and link.up]
-        slow = self._batadv.mesh(mesh).algorithm == "BATMAN_V"
         if on:
             stand_in = self._links.create(name, "dummy", mtu=dead.mtu, mac=dead.mac)
             self._links.set_up(stand_in, True)
             self._links.set_master(stand_in, mesh)
-            with self._not_active(others, slow):
+            with self._down(others):
                 self._links.set_master(dead.index, 0)
             return
         self._links.set_master(dead.index, mesh)
-        first = dead.index < min(others, default=0)
-        if not dead.up or (slow and first):  # it cannot be primary again, or will be without further ado
+        if not dead.up or dead.index < min(others, default=0):  # it cannot be primary, or will be without further ado
             others = []
-        with self._not_active(others, slow):
+        self._wait_for_active(mesh)
+        with self._down(others):
             self._links.delete(present[name])
 
     @contextmanager
-    def _not_active(self, interfaces: Sequence[int], stay_down: bool) -> Iterator[None]:
-        """For the moment batman-adv does not take any of these hard interfaces for an active one."""
-        down = list(interfaces)
+    def _down(self, interfaces: Sequence[int]) -> Iterator[None]:
         try:
             for index in interfaces:
                 self._links.set_up(index, False)
-            while down and not stay_down:
-                self._links.set_up(down[-1], True)
-                down.pop()
             yield
         finally:
-            for index in down:
+            for index in interfaces:
                 self._links.set_up(index, True)
 
     def set_up(self, interface: str, up: bool) -> None:

@@ -12,9 +12,6 @@ from x0tta6bl4.lab.sim.noise import unit_at
 from x0tta6bl4.lab.sim.routing import HOLD_S, TTL, Routing
 from x0tta6bl4.lab.sim.state import TT_MAX, Entry, Hop, Iface, Node
 
-RELEARN_S = (3.6, 4.2)
-"""How long a node that lost every route needs to learn the clients of others again (measured): its first question goes
-out before the route is back, and the next only after BATADV_TT_REQUEST_TIMEOUT, 3 s."""
 ELP_S = 0.5  # elp_interval
 VETH = 100_000.0  # 10 Gbit/s: what ethtool says of a veth
 UNLIMITED = float(0xFFFFFFFF)  # BATADV_THROUGHPUT_MAX_VALUE
@@ -63,21 +60,6 @@ class BatmanV(Routing):
                 if not hop.known:
                     hop.known = True
                     hop.throughput = peer.override_kbit / 100 if peer.override_kbit else VETH
-
-    def stand_in(self, dead: Iface) -> None:
-        """The other interfaces are off for that moment: what goes through them is purged, and learned anew."""
-        node = dead.node
-        if node.primary is not dead:
-            return
-        super().stand_in(dead)
-        for iface in node.attached:
-            for hop in iface.inn:
-                self.forget(hop)
-        for table in node.tables:
-            table.entries.clear()
-            table.router = None
-        low, high = RELEARN_S
-        node.knows_at = self.world.now + low + (high - low) * unit_at(node.key ^ 6, self.world.now)
 
     def originate(self, node: Node) -> None:
         """batadv_v_ogm_send_softif."""

@@ -21,6 +21,9 @@ PURGE_TIMEOUT_S = 200.0  # BATADV_PURGE_TIMEOUT
 HOP_PENALTY = 30
 CLIENTS_KNOWN_S = (5.4, 6.6)
 """How long others need to learn a node's clients under its new originator address (measured, see routing.promote)."""
+RELEARN_S = (3.6, 4.2)
+"""How long a node that lost every route needs to learn the clients of others again (measured): its first question goes
+out before the route is back, and the next only after BATADV_TT_REQUEST_TIMEOUT, 3 s."""
 
 
 class Routing(ABC):
@@ -111,7 +114,10 @@ class Routing(ABC):
         self.purge(node)
 
     def stand_in(self, dead: Iface) -> None:
-        """A dummy with the MAC of `dead` is primary in its stead: the originator address stays."""
+        """A dummy with the MAC of `dead` is primary in its stead: the originator address stays.
+
+        The other interfaces are off for that moment: what goes through them is purged, and learned anew.
+        """
         node = dead.node
         if node.primary is not dead:
             return
@@ -121,6 +127,13 @@ class Routing(ABC):
         node.attached.insert(0, dummy)
         node.primary = dummy
         self.detach(dead)
+        for hop in (hop for iface in node.attached for hop in iface.inn):
+            self.forget(hop)
+        for table in node.tables:
+            table.entries.clear()
+            table.router = None
+        low, high = RELEARN_S
+        node.knows_at = self.world.now + low + (high - low) * unit_at(node.key ^ 6, self.world.now)
 
     def stand_back(self, dead: Iface) -> None:
         """The dummy is removed; `dead`, attached again, is primary as before."""
