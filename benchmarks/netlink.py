@@ -18,7 +18,7 @@ from typing import Any
 
 from pyroute2.netlink import genlmsg
 
-from x0tta6bl4.network import batman
+from x0tta6bl4.network import batman_codec as batman
 from x0tta6bl4.network.netlink import messages
 
 CAPTURE = Path(__file__).resolve().parents[1] / "tests" / "golden" / "batadv" / "iv-originators.bin"

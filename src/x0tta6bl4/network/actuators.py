@@ -8,23 +8,21 @@ not confirmed is undone.
 from __future__ import annotations
 
 import functools
-import json
-import os
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
 from x0tta6bl4.errors import ConfigError, NotSupported, ResourceError
 from x0tta6bl4.model import Action, Component, Did, Order, Outcome, Seconds
-from x0tta6bl4.network import names
+from x0tta6bl4.network import journal, names
+from x0tta6bl4.network.journal import Applied, Before
 from x0tta6bl4.network.kernel import Interface, Kernel
 from x0tta6bl4.ports import Clock
 
 Method = TypeVar("Method", bound=Callable[..., Outcome])
-Before = dict[str, float | str]
 BOUNCE_S: Final = 1.2  # batman-adv drops the routes of an interface that is down within a second
 RETRY_S: Final = 1.0  # what the kernel refused to take back is tried again
 ENDED_MAX: Final = 1000
@@ -45,17 +43,6 @@ IRREVERSIBLE: Final = frozenset(("bounce-interface", "restart-service"))
 FOR_GOOD: Final = IRREVERSIBLE | {"restore-mtu"}  # once confirmed, hardly anybody takes it back
 FOR_GOOD_MAX: Final = 50  # so many of them are remembered
 OPTIONS: Final = ("hop_penalty", "throughput_override_kbit")
-
-
-@dataclass
-class Applied:
-    """One order that was carried out and not taken back."""
-
-    order: Order
-    before: Before
-    at: Seconds
-    confirmed: bool = False
-    retry_at: Seconds = float("-inf")
 
 
 def _one_at_a_time(method: Method) -> Method:
@@ -209,14 +196,7 @@ class NodeActuator:
         """
         if self.journal is None or not self.journal.exists():
             return []
-        try:
-            for entry in json.loads(self.journal.read_text()):
-                action = Action(entry["kind"], Component.parse(entry["target"]), entry["parameters"])
-                order = Order(entry["id"], entry["issuer"], entry["epoch"], action, entry["deadman_s"])
-                self.applied[order.id] = Applied(order, entry["before"], self.clock.now(), entry["confirmed"])
-        except (ValueError, KeyError, TypeError) as error:
-            allowed = f"the list that this agent wrote ({type(error).__name__}: {error})"
-            raise ConfigError("agent.journal", str(self.journal), allowed) from error
+        self.applied.update((known.order.id, known) for known in journal.read(self.journal, self.clock.now()))
         unproven = [a.order for a in self.applied.values() if not a.confirmed]
         for order in unproven:
             if order.action.kind == "bounce-interface":  # the second half may never have come
@@ -321,28 +301,8 @@ class NodeActuator:
         return target[1], mac
 
     def _write(self) -> None:
-        if self.journal is None:
-            return
-        entries = [
-            {
-                "id": a.order.id,
-                "issuer": a.order.issuer,
-                "epoch": a.order.epoch,
-                "kind": a.order.action.kind,
-                "target": str(a.order.action.target),
-                "parameters": dict(a.order.action.parameters),
-                "deadman_s": a.order.deadman_s,
-                "before": a.before,
-                "confirmed": a.confirmed,
-            }
-            for a in self.applied.values()
-        ]
-        temporary = self.journal.with_suffix(".new")
-        with temporary.open("w") as file:
-            json.dump(entries, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.journal)
+        if self.journal is not None:
+            journal.write(self.journal, self.applied.values())
 
 
 def _acts_on(target: Component) -> str:

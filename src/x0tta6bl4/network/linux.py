@@ -12,7 +12,8 @@ from typing import Final, TypeVar
 
 from x0tta6bl4.errors import ConfigError, Permanent, Temporary
 from x0tta6bl4.network import traffic
-from x0tta6bl4.network.batman import Batadv, HardInterface
+from x0tta6bl4.network.batman import Batadv
+from x0tta6bl4.network.batman_codec import HardInterface
 from x0tta6bl4.network.kernel import Interface, Mesh, Neighbour, Originator
 from x0tta6bl4.network.links import Link, Links
 

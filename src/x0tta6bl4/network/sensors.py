@@ -70,7 +70,7 @@ class KernelSensor:
         self.interfaces: list[Interface] = []
         self._interfaces_at = self._mesh_at = float("-inf")
         self._round = 0
-        self._known: tuple[object, ...] = ()
+        self._known: tuple[object, ...] | None = None
         self._layout = Layout((), ())
         self._mesh: Mesh | None = None
         self._originators: list[Originator] = []
@@ -156,6 +156,15 @@ class KernelSensor:
         age = now - self._originators_at
         return [(component, readings, age) for component, readings in best.items()]
 
+    def _routes(self) -> dict[str, str]:
+        """The node that each other one is reached through.
+
+        Under BATMAN_IV the secondary interfaces of a direct neighbour are originators too, always reached directly;
+        what counts is the way to the node's own originator, so one that leads through another node wins.
+        """
+        used = sorted((o for o in self._originators if o.best), key=lambda o: o.mac != o.next_hop)
+        return {self.inventory.node_of(o.mac): self.inventory.node_of(o.next_hop) for o in used}
+
     def _observation(
         self, now: Seconds, rows: Sequence[tuple[Component, Mapping[str, float], Seconds]], error: str
     ) -> Observation:
@@ -172,10 +181,7 @@ class KernelSensor:
             ages[r] = age
             for metric, value in readings.items():
                 values[r, column[metric]] = value
-        routes = {
-            self.inventory.node_of(o.mac): self.inventory.node_of(o.next_hop) for o in self._originators if o.best
-        }
-        facts: dict[Component, dict[str, object]] = {names.node(self.node): {"routes": routes}}
+        facts: dict[Component, dict[str, object]] = {names.node(self.node): {"routes": self._routes()}}
         if self._mesh is not None:
             facts[names.node(self.node)]["algorithm"] = self._mesh.algorithm
         return Observation(self.name, now, self._layout, values, ages, facts, error)

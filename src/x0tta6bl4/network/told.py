@@ -1,4 +1,4 @@
-"""What the controller tells an agent: which nodes have a link now, and orders. One datagram each.
+"""What the controller tells an agent: which nodes have a link now, what people restrain, and orders. One datagram each.
 
 The live graph lets an agent judge whether others have a way. An order is sent until it is answered: the same id twice
 is one order. Tagged, compressed JSON; malformed datagrams raise ProtocolError and nothing of them is used.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
 
+from x0tta6bl4.catalog import Autonomy
 from x0tta6bl4.errors import ProtocolError
 from x0tta6bl4.model import Action, Component, Edge, Layout, Observation, Order, Relation, Seconds
 from x0tta6bl4.network import names
@@ -41,6 +43,18 @@ class Links:
 
 
 @dataclass(frozen=True, slots=True)
+class Restraints:
+    """What people set at the controller that agents keep to: pause, kill switch, autonomy by action kind.
+
+    It can only take away from what an agent's own settings allow, and holds until the controller says otherwise.
+    """
+
+    paused: bool = False
+    kill_switch: bool = False
+    autonomy: Mapping[str, Autonomy] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Instruction:
     """An order and what to do with it."""
 
@@ -48,11 +62,16 @@ class Instruction:
     order: Order
 
 
-def encode(message: Links | Instruction) -> bytes:
+Message = Links | Restraints | Instruction
+
+
+def encode(message: Message) -> bytes:
     """The datagram."""
     document: list[object]
     if isinstance(message, Links):
         document = [VERSION, "links", sorted(message.pairs)]
+    elif isinstance(message, Restraints):
+        document = [VERSION, "restraints", message.paused, message.kill_switch, dict(message.autonomy)]
     else:
         order, action = message.order, message.order.action
         document = [
@@ -65,13 +84,19 @@ def encode(message: Links | Instruction) -> bytes:
     return zlib.compress(json.dumps(document, separators=(",", ":")).encode(), 1)
 
 
-def decode(datagram: bytes) -> Links | Instruction:
+def decode(datagram: bytes) -> Message:
     """Inverse of `encode`; raises ProtocolError for anything else."""
     try:
         version, kind, *rest = json.loads(zlib.decompressobj().decompress(datagram, PLAIN_MAX))
         if version != VERSION:
             raise ProtocolError(f"told: got version {version!r}, allowed: {VERSION}")
-        return _links(*rest) if kind == "links" else _instruction(Verb(kind), *rest)
+        match kind:
+            case "links":
+                return _links(*rest)
+            case "restraints":
+                return _restraints(*rest)
+            case _:
+                return _instruction(Verb(kind), *rest)
     except (zlib.error, ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise ProtocolError(f"told: {len(datagram)} bytes: {error}") from error
 
@@ -82,6 +107,12 @@ def _links(pairs: Any) -> Links:
         if not all(pair) or any(">" in name for name in pair):
             raise ProtocolError(f"told: got {pair!r}, allowed: two names of nodes")
     return Links(found)
+
+
+def _restraints(paused: Any, kill_switch: Any, autonomy: Any) -> Restraints:
+    if not (isinstance(paused, bool) and isinstance(kill_switch, bool)):
+        raise ProtocolError(f"told: got {paused!r} and {kill_switch!r}, allowed: true or false")
+    return Restraints(paused, kill_switch, {str(kind): Autonomy(level) for kind, level in autonomy.items()})
 
 
 def _instruction(verb: Verb, head: Any, act: Any, witnesses: Any) -> Instruction:

@@ -41,7 +41,8 @@ def grab(session, algorithm):
     """Build a small ring, let it settle, read everything; runs in the guest."""
     from x0tta6bl4.lab.netlab import PREFIX, Blueprint
     from x0tta6bl4.lab.topology import Link, build
-    from x0tta6bl4.network.batman import Attr, Batadv, Command, encode
+    from x0tta6bl4.network.batman import Batadv
+    from x0tta6bl4.network.batman_codec import Attr, Command, encode
     from x0tta6bl4.network.links import GETLINK, Links, change
     from x0tta6bl4.network.netlink import DUMP, number
     from x0tta6bl4.network.netns import inside
@@ -87,20 +88,20 @@ def decoded(path):
     """Every message of a captured file as plain values, the closing one left out."""
     import dataclasses
 
-    from x0tta6bl4.network import batman, links, traffic
+    from x0tta6bl4.network import batman_codec, links, traffic
     from x0tta6bl4.network.netlink import messages
 
     names = {2: "v1-2", 3: "v1-4", 4: "dum0"}
     decoders = {
-        "mesh": batman.decode_mesh,
-        "hardif": batman.decode_hardif,
-        "neighbours": lambda payload: batman.decode_neighbour(payload, names),
-        "originators": lambda payload: batman.decode_originator(payload, names),
-        "clients-global": batman.decode_client,
-        "clients-local": batman.decode_client,
-        "gateways": lambda payload: batman.decode_gateway(payload, names),
-        "event-mesh": batman.decode_event,
-        "event-hardif": batman.decode_event,
+        "mesh": batman_codec.decode_mesh,
+        "hardif": batman_codec.decode_hardif,
+        "neighbours": lambda payload: batman_codec.decode_neighbour(payload, names),
+        "originators": lambda payload: batman_codec.decode_originator(payload, names),
+        "clients-global": batman_codec.decode_client,
+        "clients-local": batman_codec.decode_client,
+        "gateways": lambda payload: batman_codec.decode_gateway(payload, names),
+        "event-mesh": batman_codec.decode_event,
+        "event-hardif": batman_codec.decode_event,
         "filters": traffic.decode_block,
         "links": links.decode_link,
     }

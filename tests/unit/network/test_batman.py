@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from x0tta6bl4.errors import ConfigError, NotSupported, Permanent, ProtocolError, Temporary
-from x0tta6bl4.network import batman
-from x0tta6bl4.network.batman import Attr, Command, encode, encode_hardif_option, encode_mesh_option
+from x0tta6bl4.network import batman_codec as batman
+from x0tta6bl4.network.batman_codec import Attr, Command, encode, encode_hardif_option, encode_mesh_option
 from x0tta6bl4.network.netlink import (
     NetlinkSocket,
     as_mac,

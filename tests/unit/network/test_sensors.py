@@ -117,6 +117,17 @@ def test_offers_and_routes_are_by_node():
     assert bench.graph.ends(direct) is None
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_way_to_a_node_is_the_way_to_its_own_originator(order):
+    bench = Bench()
+    secondary = Originator(N2B, N2B, "v2", 30, best=True, tq=250)  # an interface of n2, which is heard directly
+    own = Originator(N2, N3, "v1", 30, best=True, tq=200)
+    bench.kernel.far = [secondary, own][::order]
+    bench.read()
+    bench.read()
+    assert bench.columns.fact(names.node("n1"), "routes") == {"n2": "n3"}
+
+
 def test_slow_tables_are_read_in_rotation_and_age():
     bench = Bench()
     asked = {"mesh": 0, "originators": 0}
