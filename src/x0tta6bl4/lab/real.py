@@ -8,9 +8,10 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+from x0tta6bl4.clock import SystemClock
 from x0tta6bl4.errors import ConfigError, Temporary
 from x0tta6bl4.lab import host, relay, vm
-from x0tta6bl4.lab.live import OFF_TAIL_S, SETTLE_S, TAIL_S, WARM_S, WallClock
+from x0tta6bl4.lab.live import OFF_TAIL_S, SETTLE_S, TAIL_S, WARM_S
 from x0tta6bl4.lab.participants import ControllerPorts, Factory, Participant
 from x0tta6bl4.lab.record import PairRecord, RunRecord, Step
 from x0tta6bl4.lab.remote import LabProcess
@@ -39,7 +40,7 @@ class _Outside:
         self._controller: Participant = factory.controller(
             ControllerPorts(
                 transport=self._box,
-                clock=WallClock(),
+                clock=SystemClock(),
                 random=random.Random(f"{seed}/controller"),  # noqa: S311 -- jitter, not a secret
                 inventory=scenario.topology.inventory(scenario.orig_interval_ms, scenario.algorithm),
                 seat=scenario.seat,

@@ -250,14 +250,14 @@ def _segment(given: Mapping[str, Any], names: list[str], where: str) -> list[Lin
     return links
 
 
-_PARAMETERS: Mapping[str, tuple[str, ...]] = {
+PARAMETERS: Mapping[str, tuple[str, ...]] = {  # kind of fault -> its own keys of a timeline entry
     "link-loss": ("loss_ratio",),
     "link-delay": ("delay_ms",),
     "link-flap": ("period_s", "duty"),
     "mtu": ("mtu_bytes",),
     "node-reboot": ("down_s",),
 }
-_ONE_WAY = ("link-blackhole", "link-loss", "link-delay")
+ONE_WAY = ("link-blackhole", "link-loss", "link-delay")
 _TARGETS = ("node", "interface", "link", "links")
 
 
@@ -295,12 +295,12 @@ def _fault(entry: Mapping[str, Any], topology: Topology, where: str) -> Fault:
 
 def _check_keys(entry: Mapping[str, Any], kind: str, where: str) -> None:
     target = faults.KINDS[kind]
-    needed = [target, *_PARAMETERS.get(kind, ())] + ([] if kind == "node-reboot" else ["until"])
+    needed = [target, *PARAMETERS.get(kind, ())] + ([] if kind == "node-reboot" else ["until"])
     optional = {"id", "truth", "fault", "at", "duty"} & ({"duty"} if kind == "link-flap" else set()) | {"id", "truth"}
     for key in needed:
         if key not in entry and key not in optional:
             raise ConfigError(f"{where}.{key}", None, f"required for {kind}")
-    allowed = {*needed, *optional, "fault", "at"} | ({"direction"} if kind in _ONE_WAY else set())
+    allowed = {*needed, *optional, "fault", "at"} | ({"direction"} if kind in ONE_WAY else set())
     for key in entry:
         if key not in allowed:
             raise ConfigError(f"{where}.{key}", entry[key], f"only {', '.join(sorted(allowed))} for {kind}")

@@ -64,6 +64,13 @@ class Injector:
     def __init__(self, routing: Routing, truth: Truthkeeper, agents: Callable[[Node, bool], None]) -> None:
         self._routing, self._world, self._truth, self._agents = routing, routing.world, truth, agents
         self.touched: list[tuple[float, tuple[str, ...]]] = []
+        self._over: set[str] = set()  # faults that were ended before their time
+
+    def end(self, fault: Fault) -> None:
+        """End a fault that has begun, now; a flapping link stays as it is until its phase ends."""
+        self._over.add(fault.id)
+        if fault.kind != "link-flap":
+            self._apply(fault, on=False)
 
     def schedule(self, timeline: tuple[Fault, ...]) -> None:
         """Put the timeline on the heap."""
@@ -86,7 +93,8 @@ class Injector:
         self._apply(fault, on=True)
 
     def _end(self, fault: Fault) -> None:
-        self._apply(fault, on=False)
+        if fault.kind == "link-flap" or fault.id not in self._over:
+            self._apply(fault, on=False)
 
     def _apply(self, fault: Fault, *, on: bool) -> None:
         """One fault begins or ends."""
@@ -122,7 +130,7 @@ class Injector:
     def _flap(self, fault: Fault) -> None:
         """Dead for the first `duty` of each period; alive at the end, whatever the period."""
         now = self._world.now
-        if now >= fault.until - 1e-9:
+        if now >= fault.until - 1e-9 or fault.id in self._over:
             return
         self._apply(fault, on=True)
         self._world.at(min(now + fault.period_s * fault.duty, fault.until), self._end, fault)
