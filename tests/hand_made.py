@@ -122,3 +122,6 @@ class CannedLab(Canned):
             raise ConfigError("kind", kind, "link-loss")
         self.injected.append((kind, target, for_s, dict(parameters)))
         return f"f{len(self.injected)}"
+
+    def end(self, fault):
+        return fault in [f"f{number}" for number in range(1, len(self.injected) + 1)]

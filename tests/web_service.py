@@ -17,7 +17,7 @@ from x0tta6bl4.catalog import (
     Scope,
     SymptomRule,
 )
-from x0tta6bl4.core.workers import InlineWorker
+from x0tta6bl4.mape_k.inline import InlineWorker
 from x0tta6bl4.mape_k.loop import Loop, Parts
 from x0tta6bl4.mape_k.memory import MemoryStore
 from x0tta6bl4.model import (

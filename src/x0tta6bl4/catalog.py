@@ -38,7 +38,8 @@ class Metric:
     """One column of readings of one kind of component.
 
     stale_after_s: a value older than this is unknown. learn: the baseline detector learns what is usual;
-    spread_min: the smallest spread it may believe in, in the metric's unit.
+    spread_min: the smallest spread it may believe in, in the metric's unit; spread_min_ratio: the same as a share of
+    what is usual (the larger counts).
     """
 
     kind: str
@@ -47,6 +48,7 @@ class Metric:
     stale_after_s: Seconds = 5.0
     learn: bool = False
     spread_min: float = 1.0
+    spread_min_ratio: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,10 @@ class SymptomRule:
     """When a reading counts as a symptom. Between `clear_at` and `raise_at` nothing changes (hysteresis).
 
     above: bad is at or above raise_at (else at or below). excess: the thresholds are counted from what the
-    baseline expects. raise_after_s, clear_after_s: for how long the evidence must hold. duration: the value is
-    itself a duration in ms (a silence), so that it dates its own evidence. needs: other metrics of the same
-    component that must be at least so large.
+    baseline expects. score: they are scores of the baseline in [0, 1], for deviations in either direction.
+    raise_after_s, clear_after_s: for how long the evidence must hold. duration: the value is itself a duration in ms
+    (a silence), so that it dates its own evidence. needs: other metrics of the same component that must be at least
+    so large.
     """
 
     code: str
@@ -67,6 +70,7 @@ class SymptomRule:
     clear_at: float
     above: bool = True
     excess: bool = False
+    score: bool = False
     raise_after_s: Seconds = 0.0
     clear_after_s: Seconds = 1.0
     duration: bool = False
@@ -79,6 +83,7 @@ class Mode(StrEnum):
 
     MUST = "must"  # it has to be there
     ALL = "all"  # it is there wherever one can know; at least one of them is
+    ANY = "any"  # at least one of them is there; the others say nothing against it
     MAY = "may"  # it is explained if it is there
     NOT = "not"  # it would contradict the cause
 

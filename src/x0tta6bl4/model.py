@@ -316,11 +316,18 @@ class Incident:
     acted: bool = False
     opened_utc: float = 0.0
     note: str = ""
+    acknowledged_utc: float = 0.0  # when a person said that they have seen it; 0 where nobody did
+    acknowledged_by: str = ""
 
     @property
     def cause(self) -> Cause:
         """The verdict of its diagnosis."""
         return self.diagnosis.cause
+
+    @property
+    def severity(self) -> Severity:
+        """The worst of its symptoms."""
+        return max((s.severity for s in self.cause.explains), key=list(Severity).index, default=Severity.INFO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +349,7 @@ class Window:
     start: Seconds
     end: Seconds
     reason: str
+    id: str = ""  # of one that a person declared
 
 
 @dataclass(frozen=True, slots=True)

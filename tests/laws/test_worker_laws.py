@@ -6,7 +6,8 @@ import time
 import pytest
 
 from fakes import HeldWorker
-from x0tta6bl4.core.workers import InlineWorker, ThreadWorker
+from x0tta6bl4.core.workers import ThreadWorker
+from x0tta6bl4.mape_k.inline import InlineWorker
 
 
 @pytest.fixture(params=[InlineWorker, ThreadWorker, HeldWorker])

@@ -64,7 +64,7 @@ class Analyzer:
         for cause in catalog.causes:
             for expect in cause.expects:
                 self._steps[expect] = tuple(expect.steps())
-                if expect.mode in (Mode.MUST, Mode.ALL):
+                if expect.mode in (Mode.MUST, Mode.ALL, Mode.ANY):
                     back = tuple((relation, not backwards) for relation, backwards in reversed(expect.steps()))
                     self._leads.setdefault(expect.symptom, []).append((cause, back))
         self._raised_at: dict[Sign, Seconds] = {}
@@ -151,7 +151,7 @@ class Analyzer:
     def _hypotheses(self, left: set[Sign], by_sign: dict[Sign, Symptom], now: Seconds) -> list[Hypothesis]:
         tried: set[tuple[str, Component]] = set()
         found: list[Hypothesis] = []
-        for code, component in left:
+        for code, component in (sign for sign in by_sign if sign in left):  # a set has no order of its own
             for rule, back in self._leads.get(code, ()):
                 for place in self.graph.walk(component, back):
                     if place.kind == rule.kind and (rule.code, place) not in tried:

@@ -8,13 +8,14 @@ its memory; those need a learned detector.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from x0tta6bl4.mape_k.columns import Table
-from x0tta6bl4.model import Anomaly, Floats, Seconds
+from x0tta6bl4.model import Anomaly, Component, Floats, Seconds
 
 CLIP = 3.0  # spreads: a value further out is learned as if it were this far
 SCORE_SPREADS = 8.0  # a deviation of this many spreads scores 0.5
@@ -47,6 +48,8 @@ class Baseline:
         self.rows = [i for i, m in enumerate(table.metrics) if m.learn]
         self._of = {table.metrics[row].name: i for i, row in enumerate(self.rows)}
         self._floor = np.array([[table.metrics[row].spread_min] for row in self.rows], np.float32)
+        self._ratio = np.array([[table.metrics[row].spread_min_ratio] for row in self.rows], np.float32)
+        self.held: Sequence[Component] = ()  # what is judged just now: its yardstick must not move
         self._fit(0)
 
     def _fit(self, capacity: int) -> None:
@@ -79,13 +82,16 @@ class Baseline:
         self.last = np.where(new, at, self.last)
         values = self.table.values[self.rows]
         new &= np.isfinite(values)  # a sensor that says infinity teaches nothing
+        if self.held:
+            new[:, [self.table.slot[c] for c in self.held if c in self.table.slot]] = False
         first = new & (self.seen == 0)
         self.mean = np.where(first, values, self.mean)
         step = np.clip(values - self.mean, -CLIP * self.spread, CLIP * self.spread)
         weight = np.maximum(MEMORY, 1.0 / (self.seen + 1.0)).astype(np.float32)
         self.mean = np.where(new, self.mean + weight * step, self.mean)
         spread = self.spread + weight * (np.abs(step) - self.spread)
-        self.spread = np.where(new, np.maximum(spread, self._floor), self.spread)
+        floor = np.maximum(self._floor, self._ratio * np.abs(self.mean))
+        self.spread = np.where(new, np.maximum(spread, floor), self.spread)
         self.seen += new
 
     def excess(self, metric: str) -> Floats:
@@ -96,17 +102,30 @@ class Baseline:
         over = self.table.values[self.rows[i], :size] - self.mean[i, :size]
         return np.where((self.seen[i, :size] >= WARM_UP) | np.isnan(over), over, np.float32(0))
 
+    def score(self, metric: str) -> Floats:
+        """float32 [size]: scores in [0, 1]; 0 while too little was seen, NaN where nothing was measured."""
+        if self.mean.shape[1] < self.table.size:
+            self._grow()
+        scores: Floats = self._scores()[self._of[metric]]
+        return scores
+
+    def _scores(self) -> Floats:
+        """float32 [learnable metrics, size]: d / (d + SCORE_SPREADS), d the distance in spreads."""
+        size = self.table.size
+        with np.errstate(invalid="ignore"):
+            distance = np.abs(self.table.values[self.rows][:, :size] - self.mean[:, :size]) / self.spread[:, :size]
+            score = distance / (distance + SCORE_SPREADS)
+            return np.where((self.seen[:, :size] >= WARM_UP) | np.isnan(score), score, np.float32(0))
+
     def anomalies(self, now: Seconds, least: float = 0.5) -> list[Anomaly]:
-        """Fresh values that score at least `least`; score = d / (d + SCORE_SPREADS), d in spreads."""
+        """Fresh values that score at least `least`."""
         found: list[Anomaly] = []
         size = self.table.size
         if not self.rows or self.mean.shape[1] < size:
             return found
         value = self.table.values[self.rows][:, :size]
-        with np.errstate(invalid="ignore"):
-            distance = np.abs(value - self.mean[:, :size]) / self.spread[:, :size]
-            score = distance / (distance + SCORE_SPREADS)
-            odd = (score >= least) & (self.seen[:, :size] >= WARM_UP)
+        score = self._scores()
+        odd = score >= least
         if not odd.any():
             return found
         for i, slot in zip(*np.nonzero(odd), strict=True):

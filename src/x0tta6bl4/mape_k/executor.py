@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Final
 
 from x0tta6bl4.catalog import ActionKind, Autonomy, Catalog, Proposal
-from x0tta6bl4.mape_k.guards import Limits
+from x0tta6bl4.mape_k.guards import REJECTED, Limits
 from x0tta6bl4.model import (
     Action,
     ActionRecord,
@@ -33,6 +33,7 @@ DEADMAN_SLACK_S: Final = 5.0  # the actuator waits this much longer than the pro
 FLAP_MEMORY_S: Final = 600.0  # how long a reverted lease makes the next one hold longer
 RECENT: Final = 200
 LANE: Final = "actuator"
+READ_AFTER_S: Final = 1.0  # readings judge an action so long after it at the earliest
 
 
 class Executor:
@@ -122,6 +123,12 @@ class Executor:
         self._set(replace(record, state=ActionState.INTENDED, at=now))
         return True
 
+    def reject(self, action_id: str, reason: str, now: Seconds) -> ActionRecord:
+        """A person says no to an action that is waiting."""
+        return self._set(
+            replace(self.live[action_id], state=ActionState.REFUSED, at=now, detail=f"{REJECTED}: {reason}")
+        )
+
     def busy(self) -> frozenset[str]:
         """Incidents that have an action under way or a lease held."""
         return frozenset(r.incident for r in self.live.values())
@@ -130,12 +137,12 @@ class Executor:
         """Does this incident have an action that has not come to rest, or a lease?"""
         return any(r.incident == incident for r in self.live.values())
 
-    def avoided(self) -> list[Component]:
-        """Links that actions under way, or leases, take out of service."""
+    def avoided(self, besides: str = "") -> list[Component]:
+        """Links that actions under way, or leases, take out of service; `besides` is an action that does not count."""
         return [
             link
             for record in self.live.values()
-            if self.catalog.action[record.action.kind].avoids
+            if record.id != besides and self.catalog.action[record.action.kind].avoids
             for link in record.watch
         ]
 
@@ -252,7 +259,7 @@ class Executor:
 
     def _prove_by_readings(self, record: ActionRecord, applied: Seconds, now: Seconds) -> Proof:
         """Where there is nobody to probe: the watched components must be well a second after the action."""
-        if now - applied < 1.0 or not record.watch:
+        if now - applied < READ_AFTER_S or not record.watch:
             return Proof(None, 0)
         return Proof(all(self.seen_well(c, now) for c in record.watch), len(record.watch), "its symptoms are gone")
 

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from x0tta6bl4.catalog import ActionKind, Autonomy, Proposal
 from x0tta6bl4.mape_k.graph import Neighbours, would_part
 from x0tta6bl4.model import ActionRecord, ActionState, Component, Seconds
+
+REJECTED: Final = "rejected by a person"  # how the detail of a rejected action begins
+REJECTED_S: Final[Seconds] = 600.0  # for how long the same is not proposed again
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,8 @@ class Situation:
     """What guards look at: frozen, made once a pass.
 
     live: undirected neighbours over links that carry something. ends: vertices of a link. recent: every action
-    that was started, newest last. age_s: how old the newest reading about the target is.
+    that was started, newest last. age_s: how old the newest reading about the target is. value: the last value of a
+    metric that is not stale, None where there is none.
     """
 
     now: Seconds
@@ -55,6 +60,7 @@ class Situation:
     recent: Sequence[ActionRecord]
     age_s: Callable[[Component], Seconds]
     seat: Component | None = None
+    value: Callable[[Component, str], float | None] = lambda component, metric: None
 
 
 Rule = Callable[[Proposal, ActionKind, Situation], str]
@@ -136,6 +142,16 @@ def cool_down(proposal: Proposal, kind: ActionKind, view: Situation) -> str:
     return ""
 
 
+def not_rejected(proposal: Proposal, kind: ActionKind, view: Situation) -> str:
+    """What a person said no to is not asked again at once."""
+    for record in reversed(view.recent):
+        same = (record.action.kind, record.action.target) == (kind.kind, proposal.action.target)
+        if same and record.state is ActionState.REFUSED and record.detail.startswith(REJECTED):
+            ago = view.now - record.at
+            return f"{record.detail}, {ago:.0f} s ago" if ago < REJECTED_S else ""
+    return ""
+
+
 def storm_brake(proposal: Proposal, kind: ActionKind, view: Situation) -> str:
     """Too many actions at once mean that the controller is part of the problem."""
     started = sum(view.now - r.proposed_at < view.limits.window_s for r in view.recent if r.applied_at is not None)
@@ -152,6 +168,7 @@ RULES: tuple[Rule, ...] = (
     fresh,
     keeps_connected,
     blast_radius,
+    not_rejected,
     cool_down,
     storm_brake,
 )

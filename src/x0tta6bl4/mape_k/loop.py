@@ -8,20 +8,21 @@ after it is committed.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from x0tta6bl4.catalog import Catalog, Scope
+from x0tta6bl4.catalog import ActionKind, Autonomy, Catalog, Scope
 from x0tta6bl4.mape_k.analyzer import Analyzer
 from x0tta6bl4.mape_k.baseline import Baseline
 from x0tta6bl4.mape_k.columns import Columns
+from x0tta6bl4.mape_k.commands import Commands, Control
 from x0tta6bl4.mape_k.executor import LANE, Executor
 from x0tta6bl4.mape_k.graph import Graph
-from x0tta6bl4.mape_k.guards import RULES, Limits, Rule
+from x0tta6bl4.mape_k.guards import RULES, Limits, Rule, Situation
 from x0tta6bl4.mape_k.knowledge import Change, Knowledge
-from x0tta6bl4.mape_k.outbox import Batch, action_data, incident_data, plan_data
+from x0tta6bl4.mape_k.outbox import STORE_LANE, Outbox, action_data, incident_data, plan_data
 from x0tta6bl4.mape_k.planner import Planner
 from x0tta6bl4.mape_k.state import State
 from x0tta6bl4.mape_k.symptoms import Symptoms
@@ -36,6 +37,7 @@ from x0tta6bl4.model import (
     Iteration,
     Observation,
     Plan,
+    Relation,
     Risk,
     Seconds,
     Symptom,
@@ -43,7 +45,6 @@ from x0tta6bl4.model import (
 )
 from x0tta6bl4.ports import Actuator, Clock, Prober, Ranker, Sensor, Store, Worker
 
-STORE_LANE = "store"
 RISKS_LANE = "risks"
 RISKS_EVERY_S = 5.0
 SILENT_AFTER_S = 5.0  # a sensor that has not answered for so long is an error
@@ -80,7 +81,10 @@ class Loop:
     """
 
     def __init__(self, parts: Parts, emit: Callable[[Event], None] = lambda event: None) -> None:
-        self.parts, self.emit = parts, emit
+        self.parts = parts
+        self.outbox = Outbox(parts.store, parts.worker, parts.origin, emit)
+        self.commands, self.control = Commands(), Control()
+        self.policies: dict[str, Autonomy] = {}  # what people set since the loop first ran
         catalog = parts.catalog
         self.columns, self.graph = Columns(catalog), Graph()
         self.baselines = {kind: Baseline(table) for kind, table in self.columns.tables.items()}
@@ -111,14 +115,12 @@ class Loop:
         self.limits = parts.limits
         self.number = 0
         self.taken = 0
-        self._published: list[Event] = []
+        self.closed: list[Change] = []  # incidents that people closed since the last pass
         self.late: dict[str, int] = {}  # sensor -> readings dropped because the one before had not ended
         self.errors: dict[str, str] = {}
         self.risks: tuple[Risk, ...] = ()
         self._risks_at = float("-inf")
         self._answered: dict[str, Seconds] = {}
-        self._pending, self._flying = Batch(), Batch()
-        self._event_seq = 0
         self._diagnosed: tuple[object, ...] = ()
         self._ended: list[ActionRecord] = []
         self._restore()
@@ -127,16 +129,25 @@ class Loop:
 
     def run_once(self) -> Iteration:
         """Monitor, Analyze, Plan, Execute, and what was learned."""
+        return finish(self.steps())
+
+    def steps(self) -> Generator[Sequence[Plan], None, Iteration]:
+        """One pass that can be watched: stops after Monitor, Analyze and Plan and says what is planned by then."""
         now, started = self.parts.clock.now(), self.parts.clock.now
         marks = [started()]
+        self.commands.drain(self, now)
         readings = self.monitor(now)
         symptoms = self.symptoms.update(now)
         marks.append(started())
+        yield ()
         diagnoses, active = self.analyze(symptoms, now)
-        changes = self.knowledge.track(diagnoses, active, self.executor.busy(), now, self.parts.clock.utc())
+        changes = self._take_closed()
+        changes += self.knowledge.track(diagnoses, active, self.executor.busy(), now, self.parts.clock.utc())
         marks.append(started())
+        yield ()
         plans = self.plan(now)
         marks.append(started())
+        yield plans
         actions = self.execute(changes, plans, now)
         marks.append(started())
         self.number += 1
@@ -153,13 +164,13 @@ class Loop:
             risks=self.risks,
             plans=tuple(plans),
             actions=tuple(actions),
-            events=self._take_published(),
+            events=self.outbox.take_published(),
             phase_s={name: marks[i + 1] - marks[i] for i, name in enumerate(phases)},
         )
 
-    def _take_published(self) -> tuple[Event, ...]:
-        published, self._published = tuple(self._published), []
-        return published
+    def _take_closed(self) -> list[Change]:
+        closed, self.closed = self.closed, []
+        return closed
 
     # -- Monitor ------------------------------------------------------------------------------------------------
 
@@ -223,27 +234,30 @@ class Loop:
     def plan(self, now: Seconds) -> list[Plan]:
         """Plans for incidents that have no action under way; what is chosen starts its life."""
         plans: list[Plan] = []
-        for incident in list(self.knowledge.open.values()):
+        for incident in () if self.control.paused else list(self.knowledge.open.values()):
             if incident.id in self.knowledge.helped or incident.quiet_since is not None:
                 continue
             if not self.planner.wants(incident, now):
                 continue
             if self.executor.acting(incident.id) or not self.analyzer.stands(incident.cause, now):
                 continue
-            situation = self.state.situation(
-                now,
-                self.limits,
-                recent=self.executor.recent,
-                avoided=self.executor.avoided(),
-                seat=self.parts.seat,
-            )
-            decision = self.planner.plan(incident, self.state.view(now), situation, self.knowledge.statistics)
+            decision = self.planner.plan(incident, self.state.view(now), self.situation(now), self.knowledge.statistics)
             if decision is None:
                 continue
             plans.append(decision.plan)
             if decision.proposal is not None:
                 self.executor.propose(incident.id, decision.proposal, now)
         return plans
+
+    def situation(self, now: Seconds, besides: str = "") -> Situation:
+        """What guards look at; `besides` is an action whose own effect does not count yet."""
+        return self.state.situation(
+            now,
+            self.limits,
+            recent=self.executor.recent,
+            avoided=self.executor.avoided(besides),
+            seat=self.parts.seat,
+        )
 
     # -- Execute ------------------------------------------------------------------------------------------------
 
@@ -252,13 +266,13 @@ class Loop:
         for change in changes:
             self._say_incident(change, now)
         for plan in plans:
-            self._pending.plans.append(plan)
-            self._say("plan.made" if plan.chosen else "plan.refused", now, plan.incident, data=plan_data(plan))
+            self.outbox.pending.plans.append(plan)
+            self.outbox.say("plan.made" if plan.chosen else "plan.refused", now, plan.incident, data=plan_data(plan))
         self.executor.advance(now)
         actions: list[ActionRecord] = []
         for _ in range(8):  # an inline worker may finish apply, commit and proof steps one after another
             actions.extend(self._take_actions(now))
-            if not (self._commit() | self._drain(now)):
+            if not (self.outbox.commit() | self._drain(now)):
                 break
         return actions
 
@@ -269,13 +283,15 @@ class Loop:
             marks = []
             if record.state is ActionState.APPLIED:
                 marks.append(self.knowledge.mark(record.incident, acted=True))
+            if incident is not None and record.state is ActionState.UNDO_FAILED:
+                self._learn(record, incident)
             if incident is not None and record.state in (ActionState.CONFIRMED, ActionState.UNDONE):
                 self._learn(record, incident)
                 state = IncidentState.MITIGATED if record.lease else IncidentState.OPEN
                 marks.append(self.knowledge.mark(record.incident, state=state))
-            self._pending.incidents.extend(change.incident for change in marks if change is not None)
-            self._pending.actions.append(record)
-            self._say(
+            self.outbox.pending.incidents.extend(change.incident for change in marks if change is not None)
+            self.outbox.pending.actions.append(record)
+            self.outbox.say(
                 f"action.{record.state.value.replace(' ', '_')}",
                 now,
                 record.incident,
@@ -286,38 +302,17 @@ class Loop:
 
     def _learn(self, record: ActionRecord, incident: Incident) -> None:
         proved = record.state is ActionState.CONFIRMED
-        if proved or record.confirmed_at is None:
+        if record.applied_at is not None and (proved or record.confirmed_at is None):
             self.knowledge.learn(incident.cause.code, record.action.kind, helped=proved)
 
     # -- what leaves the loop -----------------------------------------------------------------------------------
 
-    def _commit(self) -> bool:
-        if not self._pending or self._flying:
-            return False
-        batch = self._pending
-        store = self.parts.store
-        started = self.parts.worker.start(
-            STORE_LANE,
-            "commit",
-            lambda: store.commit(
-                incidents=batch.incidents, actions=batch.actions, plans=batch.plans, events=batch.events
-            ),
-        )
-        if started:
-            self._flying, self._pending = batch, Batch()
-        return started
-
     def _committed(self, result: object, now: Seconds) -> None:
-        batch, self._flying = self._flying, Batch()
-        if isinstance(result, BaseException):  # nothing is lost: it goes in front of what came since
+        batch = self.outbox.committed(result)
+        if batch is None:
             self.errors["store"] = str(result)
-            for name in ("incidents", "actions", "plans", "events"):
-                getattr(self._pending, name)[:0] = getattr(batch, name)
             return
         self.errors.pop("store", None)
-        for event in batch.events:
-            self._published.append(event)
-            self.emit(event)
         self.executor.committed(batch.actions, now)
 
     def drain(self, now: Seconds) -> bool:
@@ -344,30 +339,39 @@ class Loop:
             any_ended = True
         return any_ended and not failed_commit
 
-    def _say(
-        self, kind: str, now: Seconds, incident: str, component: str = "", data: Mapping[str, object] | None = None
-    ) -> None:
-        self._event_seq += 1
-        self._pending.events.append(
-            Event(self._event_seq, now, self.parts.origin, kind, incident, component, data or {})
-        )
-
     def _say_incident(self, change: Change, now: Seconds) -> None:
         incident = change.incident
-        self._pending.incidents.append(incident)
+        self.outbox.pending.incidents.append(incident)
         if incident.state is IncidentState.CLOSED:
             self.planner.forget(incident.id)
-        self._say(change.type, now, incident.id, str(incident.cause.component), incident_data(incident, now))
+        self.outbox.say(change.type, now, incident.id, str(incident.cause.component), incident_data(incident, now))
 
     # -- outside access -----------------------------------------------------------------------------------------
+
+    def offer(self, kinds: Sequence[ActionKind], actuator: Actuator) -> None:
+        """Between passes: take up action kinds, or change known ones, that this actuator carries out."""
+        known = {**self.planner.catalog.action, **{kind.kind: kind for kind in kinds}}
+        catalog = replace(self.planner.catalog, actions=tuple(known.values()))
+        self.planner.catalog = self.executor.catalog = catalog
+        self.executor.by_kind.update(dict.fromkeys((kind.kind for kind in kinds), actuator))
 
     def expect(self, window: Window) -> None:
         """Trouble of a component is expected: maintenance, or a planned reboot."""
         self.knowledge.windows.append(window)
 
+    def limit(self, limits: Limits) -> None:
+        """From now on this much is allowed."""
+        self.limits = self.executor.limits = limits
+
+    def knows(self, component: Component) -> bool:
+        """Was anything ever measured of it, or is anything part of it?"""
+        table = self.columns.tables.get(component.kind)
+        return (table is not None and component in table.slot) or bool(
+            self.graph.walk(component, ((Relation.PART_OF, True),))
+        )
+
     def _restore(self) -> None:
         store = self.parts.store
-        self._event_seq = store.last_event()
         self.knowledge.restore(store.open_incidents(), store.statistics())
         self.executor.epoch = store.epoch
         self.executor.restore(store.open_actions(), store.past_actions())
@@ -379,5 +383,16 @@ class Loop:
         while not stop.is_set():
             began = self.parts.clock.now()
             see(self.run_once())
+            self.commands.settle()
             wake.wait(max(0.0, pass_s - (self.parts.clock.now() - began)))
             wake.clear()
+
+
+def finish(steps: Generator[Sequence[Plan], None, Iteration]) -> Iteration:
+    """Run what is left of a pass."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            iteration: Iteration = end.value
+            return iteration

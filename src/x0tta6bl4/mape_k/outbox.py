@@ -2,22 +2,107 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Final
 
 from x0tta6bl4.model import ActionRecord, Event, Incident, Plan, Seconds
+from x0tta6bl4.ports import Store, Worker
+
+STORE_LANE: Final = "store"
 
 
 @dataclass
 class Batch:
-    """What one pass wants to keep: committed together, then published."""
+    """What one pass wants to keep: committed together, then published.
+
+    told: events that were published before, by somebody else. when_kept: called once all of it is kept.
+    """
 
     incidents: list[Incident] = field(default_factory=list)
     actions: list[ActionRecord] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    told: list[Event] = field(default_factory=list)
+    when_kept: list[Callable[[], object]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.incidents or self.actions or self.plans or self.events)
+        return any(getattr(self, name) for name in _LISTS)
+
+
+_LISTS: Final = tuple(one.name for one in fields(Batch))
+
+
+class Outbox:
+    """What waits to be kept, what is being kept now, and what was said since it is kept.
+
+    emit: called with each event once it is committed.
+    """
+
+    def __init__(self, store: Store, worker: Worker, origin: str, emit: Callable[[Event], None]) -> None:
+        self._store, self._worker, self._origin, self._emit = store, worker, origin, emit
+        self.pending, self._flying = Batch(), Batch()
+        self._published: list[Event] = []
+        self._seq = store.last_event()
+
+    def say(
+        self,
+        kind: str,
+        now: Seconds,
+        incident: str = "",
+        component: str = "",
+        data: Mapping[str, object] | None = None,
+    ) -> None:
+        """Add an event of this loop."""
+        self._seq += 1
+        self.pending.events.append(Event(self._seq, now, self._origin, kind, incident, component, data or {}))
+
+    def keep(self, event: Event) -> None:
+        """Add an event of another loop that is published already: the history of its incident is to have it."""
+        self._seq += 1
+        self.pending.told.append(replace(event, seq=self._seq, origin=self._origin))
+
+    def when_kept(self, call: Callable[[], object]) -> None:
+        """Call it once all that is pending is kept."""
+        self.pending.when_kept.append(call)
+
+    def commit(self) -> bool:
+        """Begin to keep what waits, unless something is being kept; False where nothing was begun."""
+        if not self.pending or self._flying:
+            return False
+        batch, store = self.pending, self._store
+        started = self._worker.start(
+            STORE_LANE,
+            "commit",
+            lambda: store.commit(
+                incidents=batch.incidents,
+                actions=batch.actions,
+                plans=batch.plans,
+                events=[*batch.events, *batch.told],
+            ),
+        )
+        if started:
+            self._flying, self.pending = batch, Batch()
+        return started
+
+    def committed(self, result: object) -> Batch | None:
+        """A commit ended: publish what it held and return that; None where it failed, and it waits again."""
+        batch, self._flying = self._flying, Batch()
+        if isinstance(result, BaseException):  # nothing is lost: it goes in front of what came since
+            for name in _LISTS:
+                getattr(self.pending, name)[:0] = getattr(batch, name)
+            return None
+        for event in batch.events:
+            self._published.append(event)
+            self._emit(event)
+        for call in batch.when_kept:
+            call()
+        return batch
+
+    def take_published(self) -> tuple[Event, ...]:
+        """Events that were published since the last question."""
+        published, self._published = tuple(self._published), []
+        return published
 
 
 def incident_data(incident: Incident, now: Seconds) -> dict[str, object]:

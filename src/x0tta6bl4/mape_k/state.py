@@ -106,4 +106,5 @@ class State:
             recent=recent,
             age_s=lambda component: self.age_s(component, now),
             seat=seat,
+            value=lambda component, metric: self.columns.value(component, metric, now),
         )

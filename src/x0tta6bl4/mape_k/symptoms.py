@@ -53,6 +53,8 @@ class RuleState:
     def level(self) -> Floats:
         """float32 [size]: what is compared with the thresholds; larger is worse."""
         rule, size = self.rule, self.table.size
+        if rule.score:
+            return self.baseline.score(rule.metric)
         value = self.baseline.excess(rule.metric) if rule.excess else self.table.values[self.row, :size]
         return value if rule.above else -value
 
@@ -107,7 +109,8 @@ class RuleState:
         if at < now - self.stale:
             return Status.UNKNOWN
         value = float(self.table.values[self.row, slot])
-        level = float(self.level()[slot]) if self.rule.excess else value if self.rule.above else -value
+        expected = self.rule.excess or self.rule.score
+        level = float(self.level()[slot]) if expected else value if self.rule.above else -value
         if not level < self.thresholds[1]:
             return Status.UNKNOWN
         seen = at - value / 1000.0 if self.rule.duration else at

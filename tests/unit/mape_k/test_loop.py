@@ -12,8 +12,8 @@ from x0tta6bl4.catalog import (
     Autonomy,
     Scope,
 )
-from x0tta6bl4.core.workers import InlineWorker
 from x0tta6bl4.mape_k.guards import Limits
+from x0tta6bl4.mape_k.inline import InlineWorker
 from x0tta6bl4.model import (
     ActionState,
     Component,
