@@ -1,1 +1,1 @@
-"""Readers of Iteration: metrics, logs."""
+"""Readers of Iteration: metrics, logs, traces, notifications."""

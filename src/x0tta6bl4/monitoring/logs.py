@@ -64,7 +64,7 @@ def _text(value: object) -> object:
 
 
 def configure(level: str = "INFO", stream: TextIO | None = None) -> logging.Handler:
-    """Send this product's logs, and uvicorn's, to `stream` (standard error); a second call replaces the first.
+    """Send this product's logs, uvicorn's and OpenTelemetry's to `stream` (standard error); again replaces the first.
 
     Raises:
         ConfigError: `level` is none of logging's names.
@@ -73,7 +73,7 @@ def configure(level: str = "INFO", stream: TextIO | None = None) -> logging.Hand
         raise ConfigError("log.level", level, "DEBUG, INFO, WARNING or ERROR")
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines())
-    for name in (ROOT, "uvicorn"):
+    for name in (ROOT, "uvicorn", "opentelemetry"):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.setLevel(level)
