@@ -1,0 +1,125 @@
+"""Learning from confirmed answers: which weights, and which turn of the queries' vectors, find what helped before.
+
+A third of the feedback fits the adapter, a third chooses among candidates, a third is held back: what was learned is
+used only where it finds the held-back answers better than what is in use. It learns nothing from fewer than 24 answers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Final
+from zipfile import BadZipFile
+
+import numpy as np
+
+from x0tta6bl4.errors import ProtocolError
+from x0tta6bl4.ml.retrieval.fusion import Weights
+from x0tta6bl4.ml.retrieval.index import Index
+from x0tta6bl4.ml.retrieval.ports import Feedback
+from x0tta6bl4.ml.retrieval.semantic import Adapter
+
+PAIRS_MIN: Final = 24
+_RANK: Final = 8
+_DAMPING: Final = 10.0
+_DEPTH: Final = 10
+_SHARES: Final = (0.35, 0.5, 0.65, 0.8)
+_LEADS: Final = (0.5, 2.0, 5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What was learned. before, after: mean reciprocal rank of the held-back answers. model: whose vectors it turns."""
+
+    weights: Weights
+    adapter: Adapter | None
+    pairs: int
+    before: float
+    after: float
+    model: str
+
+    @property
+    def better(self) -> bool:
+        """Whether it is worth using."""
+        return self.after > self.before
+
+    def encode(self) -> bytes:
+        """As bytes (npz without pickles), for a store."""
+        told = {"weights": asdict(self.weights), "pairs": self.pairs, "before": self.before, "after": self.after}
+        arrays = {"told": np.array(json.dumps({**told, "model": self.model}))}
+        if self.adapter is not None:
+            arrays |= {"down": self.adapter.down, "up": self.adapter.up}
+        file = io.BytesIO()
+        np.savez(file, allow_pickle=False, **arrays)
+        return file.getvalue()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Learned:
+        """Inverse of `encode`; raises ProtocolError where the bytes are not that."""
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as file:
+                told = json.loads(str(file["told"]))
+                adapter = Adapter(file["down"], file["up"]) if "down" in file else None
+            weights = Weights(**told.pop("weights"))
+            return cls(weights, adapter, **told)
+        except (ValueError, KeyError, TypeError, OSError, EOFError, BadZipFile) as error:
+            raise ProtocolError(f"retrieval: what was learned cannot be read: {error}") from error
+
+
+def learn(index: Index, feedback: Sequence[Feedback]) -> Learned | None:
+    """What the feedback teaches about this index; None where there is too little of it (see `PAIRS_MIN`).
+
+    Only answers that helped, with documents that are still there, count.
+    """
+    there = {document.id for document in index.documents()}
+    pairs = list(dict.fromkeys((one.query, one.document) for one in feedback if one.helped and one.document in there))
+    fitted, choosing, held = ([pair for pair in pairs if _third(pair[0]) == third] for third in range(3))
+    if len(pairs) < PAIRS_MIN or not (fitted and choosing and held):
+        return None
+    best = max(_candidates(index, fitted), key=lambda one: quality(one, choosing))
+    return Learned(best.weights, best.adapter, len(pairs), quality(index, held), quality(best, held), best.vectors_name)
+
+
+def _third(query: str) -> int:
+    """Which third a query belongs to, the same each time: one query is never in two."""
+    return hashlib.sha256(query.encode(errors="replace")).digest()[0] % 3
+
+
+def _candidates(index: Index, fitted: Sequence[tuple[str, str]]) -> Iterator[Index]:
+    yield index
+    turned = (None, _adapter(index, fitted))
+    for lead in _LEADS:
+        # Another lead means other postings; the rest is cheap on top of them.
+        base = index.variant(replace(index.weights, lead=lead), None)
+        for share in _SHARES:
+            for adapter in turned:
+                yield base.variant(_shared(base.weights, share), adapter)
+
+
+def _shared(weights: Weights, lexical: float) -> Weights:
+    """With another share for the words; the other shares keep their proportion."""
+    rest = weights.meaning + weights.sentence
+    scale = (1 - lexical) / rest
+    return replace(weights, lexical=lexical, meaning=weights.meaning * scale, sentence=weights.sentence * scale)
+
+
+def _adapter(index: Index, fitted: Sequence[tuple[str, str]]) -> Adapter:
+    """The map of low rank that brings queries nearest to what helped: ridge regression, then its largest parts."""
+    queries = np.array([index.meaning(query) for query, _ in fitted])
+    answers = np.array([index.meaning_of(document) for _, document in fitted])
+    gram = queries.T @ queries + _DAMPING * np.eye(queries.shape[1], dtype=np.float32)
+    whole = np.linalg.solve(gram, queries.T @ (answers - queries))
+    left, sizes, right = np.linalg.svd(whole)
+    return Adapter((left[:, :_RANK] * sizes[:_RANK]).astype(np.float32), right[:_RANK].astype(np.float32))
+
+
+def quality(index: Index, pairs: Sequence[tuple[str, str]]) -> float:
+    """Mean reciprocal rank of the documents that helped, within the first ten."""
+    total = 0.0
+    for query, document in pairs:
+        found = [hit.passage.document.id for hit in index.search(query, _DEPTH)]
+        total += 1 / (1 + found.index(document)) if document in found else 0.0
+    return total / max(len(pairs), 1)
