@@ -1,0 +1,25 @@
+"""What a call may raise.
+
+errors.Temporary ── Unreachable    nobody listens there, or the answer did not come in time
+errors.Permanent ── Refused        the controller said no, in its own words
+errors.ProtocolError               what came back is not this API's
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from x0tta6bl4.errors import Permanent, Temporary
+
+
+class Unreachable(Temporary):
+    """No controller answers; the message says at which address and why."""
+
+
+class Refused(Permanent):
+    """The controller refused: `status` is the HTTP status, `problem` the RFC 9457 document that it sent."""
+
+    def __init__(self, status: int, problem: Mapping[str, object]) -> None:
+        super().__init__(f"{problem.get('detail', 'refused')} ({status})")
+        self.status = status
+        self.problem = problem
