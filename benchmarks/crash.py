@@ -48,8 +48,8 @@ from crash_mesh import (  # noqa: E402  # the thread limits above must come firs
 )
 
 from x0tta6bl4.catalog import Autonomy  # noqa: E402
+from x0tta6bl4.clock import SystemClock  # noqa: E402
 from x0tta6bl4.core.agent import Agent, AgentSettings  # noqa: E402
-from x0tta6bl4.core.machine import SystemClock  # noqa: E402
 from x0tta6bl4.core.store import Ids, SqlStore  # noqa: E402
 from x0tta6bl4.core.workers import ThreadWorker  # noqa: E402
 from x0tta6bl4.lab.participants import NodePorts  # noqa: E402

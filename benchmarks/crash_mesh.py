@@ -1,6 +1,6 @@
 """The mesh of `crash.py`: one node's kernel in a log that outlives the process, and neighbours whose links fail."""
 
-# ruff: noqa: D102  # what a port's methods do stands in the port
+# what a port's methods do stands in the port
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from x0tta6bl4.core.machine import SystemClock
+from x0tta6bl4.clock import SystemClock
 from x0tta6bl4.lab.participants import DeclaredInterface, DeclaredNode
 from x0tta6bl4.network import hello
 from x0tta6bl4.network.kernel import Interface, Mesh, Neighbour, Originator

@@ -21,12 +21,12 @@ class Client:
         self.runner.run(self.lifespan.__aexit__(*error))
         self.runner.close()
 
-    def request(self, method, path, *, headers=None, params=None, json=None):
+    def request(self, method, path, *, headers=None, params=None, json=None, content=None):
         async def once():
             transport = httpx.ASGITransport(app=self.app)
             async with httpx.AsyncClient(transport=transport, base_url=self.base_url) as client:
                 merged = {**self.headers, **(headers or {})}
-                return await client.request(method, path, headers=merged, params=params, json=json)
+                return await client.request(method, path, headers=merged, params=params, json=json, content=content)
 
         return self.runner.run(asyncio.wait_for(once(), 10))
 

@@ -1,4 +1,4 @@
-"""The bearer token of the API: made once, kept in a file that only its owner can read, never logged."""
+"""Secrets in files that only their owner can read, never logged; the API's bearer token is made where there is none."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ def ensure(path: Path) -> str:
     return token
 
 
-def read(path: Path) -> str:
-    """The token in `path`; raises ConfigError where it is missing, open to others or unusable."""
+def read(path: Path, field: str = "api.token_file", *, shortest: int = LENGTH_MIN) -> str:
+    """The secret in the file that `field` names; raises ConfigError where it is missing, open to others or unusable."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError as error:
-        raise ConfigError("api.token_file", str(path), f"a readable file of mode 0600 ({error.strerror})") from None
+        raise ConfigError(field, str(path), f"a readable file of mode 0600 ({error.strerror})") from None
     with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
         mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         token = file.read(4096).strip()
     if mode & 0o077:
-        raise ConfigError("api.token_file", f"{path} with mode {mode:04o}", "mode 0600: others must not read it")
-    if len(token) < LENGTH_MIN or not token.isascii() or not token.isprintable() or " " in token:
+        raise ConfigError(field, f"{path} with mode {mode:04o}", "mode 0600: others must not read it")
+    if len(token) < shortest or not token.isascii() or not token.isprintable() or " " in token:
         # What the file holds is not repeated: it may be half a secret.
-        raise ConfigError("api.token_file", str(path), f"one line of at least {LENGTH_MIN} characters; delete the file")
+        raise ConfigError(field, str(path), f"a file with one word of at least {shortest} characters")
     return token

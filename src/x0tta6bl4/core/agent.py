@@ -8,7 +8,7 @@ time or when something happened (a kernel event, a neighbour falling silent, a r
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -16,8 +16,10 @@ import numpy as np
 
 from x0tta6bl4.catalog import Autonomy, Scope
 from x0tta6bl4.core.desk import OrderDesk
+from x0tta6bl4.core.plugins import Plugged
 from x0tta6bl4.errors import ProtocolError
 from x0tta6bl4.lab.participants import NodePorts
+from x0tta6bl4.mape_k.commands import Control
 from x0tta6bl4.mape_k.guards import Limits
 from x0tta6bl4.mape_k.loop import Loop, Parts
 from x0tta6bl4.model import Component, Iteration, Layout, Observation, Seconds, Window
@@ -32,7 +34,7 @@ from x0tta6bl4.ports import Store, Worker
 FACTS_EVERY_S: Final = 2.0  # routes are the largest part of a report
 HURRY_S: Final = 6.0
 REROUTES: Final = frozenset(("detach-interface", "set-hop-penalty", "set-throughput-override", "block-neighbour"))
-REPORTED: Final = frozenset(("node", "interface", "link"))
+REPORTED: Final = ("node", "interface", "link")  # in this order: a set's changes the bytes of a report
 
 
 class ReadyWorker(Worker, Protocol):
@@ -81,6 +83,8 @@ class Agent:
         worker: ReadyWorker,
         new_id: Callable[[], str],
         settings: AgentSettings | None = None,
+        *,
+        plugged: Plugged | None = None,
     ) -> None:
         self.settings = settings or AgentSettings()
         self.ports, self.worker = ports, worker
@@ -100,9 +104,10 @@ class Agent:
         )
         self.actuator.recover()
         self.kernel = KernelSensor(ports.name, ports.kernel, self.inventory)
+        added = plugged or Plugged(mesh_catalog(ports.name))
         self.loop = Loop(
             Parts(
-                catalog=mesh_catalog(ports.name),
+                catalog=added.catalog,
                 clock=ports.clock,
                 store=store,
                 worker=worker,
@@ -110,9 +115,11 @@ class Agent:
                 new_id=new_id,
                 origin=ports.name,
                 scope=Scope.NODE,
-                sensors=(self.kernel,),
+                sensors=(self.kernel, *added.sensors),
                 instant=(self.hellos,),
-                actuators=(self.actuator,),
+                actuators=(self.actuator, *added.actuators),
+                ranker=added.ranker,
+                rules=added.rules,
                 limits=self.settings.limits,
                 seat=names.node(ports.name),
             )
@@ -132,8 +139,9 @@ class Agent:
         self._hurry_layout = Layout((names.node(ports.name),), ("hurry",))
 
     def _may_be_ordered(self, kind: str) -> bool:
-        level = self.settings.limits.level(self.loop.parts.catalog.action[kind])
-        return level in (Autonomy.APPROVE, Autonomy.ACT) and not self.settings.limits.kill_switch
+        limits = self.loop.limits
+        level = limits.level(self.loop.parts.catalog.action[kind])
+        return level in (Autonomy.APPROVE, Autonomy.ACT) and not limits.kill_switch
 
     def _declared(self) -> list[Declared]:
         return [d for d in self.inventory.by_name.values() if d.node == self.ports.name]
@@ -195,9 +203,28 @@ class Agent:
             return
         if isinstance(message, told.Links):
             self.loop.observe(told.observation(self.ports.name, message, now), now)
+        elif isinstance(message, told.Restraints):
+            self._restrain(message)
         else:
             self.desk.take(message, now)
             self._next_report = now
+
+    def _restrain(self, restraints: told.Restraints) -> None:
+        """Keep to what people set at the controller; it never allows more than this node's own settings."""
+        own, kinds = self.settings.limits, self.loop.parts.catalog.action
+        bound = {
+            kind: min(own.level(kinds[kind]), level, key=list(Autonomy).index)
+            for kind, level in restraints.autonomy.items()
+            if kind in kinds
+        }
+        self.loop.control = Control(restraints.paused, "paused at the controller" if restraints.paused else "")
+        self.loop.limit(
+            replace(
+                own,
+                kill_switch=own.kill_switch or restraints.kill_switch,
+                autonomy={**own.autonomy, **bound},
+            )
+        )
 
     # -- neighbours ---------------------------------------------------------------------------------------------
 

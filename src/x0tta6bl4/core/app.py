@@ -1,6 +1,6 @@
 """The HTTP application: `uvicorn x0tta6bl4.core.app:app --port 8000`, or `python -m x0tta6bl4.core.app`.
 
-It reads the last snapshot and never touches the loop, which has its own thread. Started by itself it runs this
+It reads the last snapshot and asks through a queue; the loop has its own thread. Started by itself it runs this
 machine's mesh if there is one, else the simulated demo mesh; `create_app(source=None)` serves a loop that somebody
 else runs and publishes into `state`.
 """
@@ -20,8 +20,11 @@ from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
 from x0tta6bl4 import __version__
-from x0tta6bl4.core import access, endpoints, problems
+from x0tta6bl4.core import access, explaining, problems
+from x0tta6bl4.core.alerts import Sender
+from x0tta6bl4.core.api import operations
 from x0tta6bl4.core.gate import Gate
+from x0tta6bl4.core.replay import Replay
 from x0tta6bl4.core.settings import Settings, load
 from x0tta6bl4.core.state import State
 from x0tta6bl4.core.view import Source
@@ -29,6 +32,8 @@ from x0tta6bl4.errors import X0tError
 from x0tta6bl4.monitoring import logs
 
 log = logging.getLogger("x0tta6bl4.app")
+
+GOODBYE_S = 2  # how long listeners of the event stream may keep a stopping server up
 
 SourceFactory = Callable[[Settings], Source]
 
@@ -83,7 +88,11 @@ def create_app(
         """Settings and token first, so that a mistake in them starts nothing."""
         held.settings = settings or load()
         held.token = access.ensure(held.settings.token_file)
+        held.endpoint = explaining.endpoint_of(held.settings.explanation)
         held.stream.stopping = False
+        held.open()
+        if held.settings.alerts.url:
+            held.sender = Sender(held.settings.alerts.url, held.settings.explanation.language)
         if source is not None:
             held.source = source(held.settings)
             log.info("starting %s", held.source.title)
@@ -94,6 +103,10 @@ def create_app(
             held.stream.stopping = True
             if source is not None and held.source is not None:
                 held.source.stop()
+            held.close()
+            if held.sender is not None:
+                held.sender.close()
+                held.sender = None
 
     made = Application(
         title="x0tta6bl4",
@@ -101,11 +114,13 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        openapi_url="/v1/openapi",
+        openapi_url=None,
+        redirect_slashes=False,  # an id may end in a slash; a redirect would ask for another one
     )
     made.state.x0t = held
     problems.install(made)
-    endpoints.install(made, held)
+    operations.install(made, held)
+    made.add_middleware(Replay)
     made.add_middleware(Gate, hosts=lambda: held.settings.api.hosts, token=lambda: held.token)
     return made
 
@@ -123,7 +138,14 @@ def main(config: Path | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201  # there is no log yet
         return 2
     served = create_app(settings=settings)
-    uvicorn.run(served, host=settings.api.host, port=settings.api.port, log_config=None, access_log=False)
+    uvicorn.run(
+        served,
+        host=settings.api.host,
+        port=settings.api.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GOODBYE_S,
+    )
     return 0
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from x0tta6bl4.catalog import Scope
 from x0tta6bl4.core.agent import ReadyWorker, inventory_of
+from x0tta6bl4.core.plugins import Plugged
 from x0tta6bl4.core.remote import RemoteActuator
 from x0tta6bl4.errors import ProtocolError
 from x0tta6bl4.lab.participants import ControllerPorts
@@ -82,6 +83,7 @@ class Controller:
         *,
         settings: ControllerSettings | None = None,
         see: Callable[[Iteration], None] = lambda iteration: None,
+        plugged: Plugged | None = None,
     ) -> None:
         self.settings = settings or ControllerSettings()
         self.ports, self.worker, self.see = ports, worker, see
@@ -90,14 +92,18 @@ class Controller:
         self.ages = NodeAges(inventory.nodes, ports.clock.now())
         self.reader = report.ReportReader()
         self.arm = RemoteActuator(ports.transport, ports.clock)
+        added = plugged or Plugged(mesh_catalog(None))
         self.loop = Loop(
             Parts(
-                catalog=mesh_catalog(None),
+                catalog=added.catalog,
                 clock=ports.clock,
                 store=store,
                 worker=worker,
                 prober=self.arm,
-                actuators=(self.arm,),
+                sensors=added.sensors,
+                actuators=(self.arm, *added.actuators),
+                ranker=added.ranker,
+                rules=added.rules,
                 patience_s=PATIENCE_S,
                 new_id=new_id,
                 origin="controller",
@@ -129,7 +135,8 @@ class Controller:
                 self.malformed += 1
         self.arm.tick(now)
         look = self.loop.analyzer.next_look
-        soon = self._urgent or self.worker.ready() or (look is not None and now >= look)
+        asked = self.loop.commands.waiting
+        soon = asked or self._urgent or self.worker.ready() or (look is not None and now >= look)
         if now >= self._next_pass or (soon and now - self._last_pass >= SETTLING_S - 1e-9):
             self._pass(now)
 
@@ -158,13 +165,17 @@ class Controller:
             self._next_tell = now + TELL_EVERY_S
             self._tell(now)
         self.see(self.last)
+        self.loop.commands.settle()
 
     def _tell(self, now: Seconds) -> None:
-        """Tell every agent which nodes have a link."""
-        live = self.loop.state.live(now)
-        payload = told.encode(told.Links(tuple((a.name, b.name) for a, near in live.items() for b in near if a < b)))
-        for node in self.ages.heard:
-            self.ports.transport.send(node, payload)
+        """Tell every agent which nodes have a link, and what people restrain."""
+        loop = self.loop
+        live = loop.state.live(now)
+        links = told.Links(tuple((a.name, b.name) for a, near in live.items() for b in near if a < b))
+        restraints = told.Restraints(loop.control.paused, loop.limits.kill_switch, loop.policies)
+        for payload in (told.encode(links), told.encode(restraints)):
+            for node in self.ages.heard:
+                self.ports.transport.send(node, payload)
 
     # -- agents' actions ----------------------------------------------------------------------------------------
 
@@ -176,26 +187,9 @@ class Controller:
             if incident and not action.cause.startswith(CONVERGING):
                 self._held.setdefault(incident, {})[action.id] = (action.state, action.lease)
             if incident or now - since > UNATTACHED_S:
-                self.ports.emit(
-                    Event(
-                        seq=0,
-                        at=now,
-                        origin=node,
-                        type=f"action.{action.state.replace(' ', '_')}",
-                        incident=incident,
-                        component=action.target,
-                        data={
-                            "id": action.id,
-                            "kind": action.kind,
-                            "target": action.target,
-                            "state": action.state,
-                            "node": node,
-                            "cause": action.cause,
-                            "detail": action.detail,
-                            "lease": action.lease,
-                        },
-                    )
-                )
+                event = _told(node, action, incident, now)
+                self.ports.emit(event)
+                self.loop.outbox.keep(event)
             else:
                 self._waiting.append((since, node, action))
 
@@ -230,3 +224,25 @@ class Controller:
     def close(self) -> None:
         """Stop."""
         self.worker.close()
+
+
+def _told(node: str, action: report.ActionNews, incident: str, now: Seconds) -> Event:
+    """What an agent did, as an event."""
+    return Event(
+        seq=0,
+        at=now,
+        origin=node,
+        type=f"action.{action.state.replace(' ', '_')}",
+        incident=incident,
+        component=action.target,
+        data={
+            "id": action.id,
+            "kind": action.kind,
+            "target": action.target,
+            "state": action.state,
+            "node": node,
+            "cause": action.cause,
+            "detail": action.detail,
+            "lease": action.lease,
+        },
+    )

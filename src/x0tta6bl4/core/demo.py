@@ -101,6 +101,7 @@ class SimSource:
         self._seed, self._speed, self._every_s = seed, speed, fault_every_s
         self._wanted: deque[tuple[str, Fault]] = deque()
         self._active: list[Fault] = []
+        self._unwanted: deque[str] = deque()
         self._injected = 0
         self._stop = threading.Event()
         self._failure = ""
@@ -130,15 +131,25 @@ class SimSource:
         self._wanted.append((ident, fault))
         return ident
 
+    def end(self, fault: str) -> bool:
+        """End a fault at the next step; see `core.view.LabSource`."""
+        now = self._now()
+        known = any(f.id == fault and f.at <= now < f.until for f in self._active) and fault not in self._unwanted
+        if known:
+            self._unwanted.append(fault)
+        return known
+
     def _run(self, publisher: Publisher) -> None:
         def told(controller: Controller, iteration: Iteration) -> None:
             view = mesh_view(
                 controller, iteration, at=self._now(), backend="sim", clients=self._clients(), faults=self._faults()
             )
+            publisher.samples.take(controller.loop.columns, iteration.at)
             publisher.publish(iteration, view)
 
         try:
-            self._simulation = Simulation(self._mesh, self._seed, Watched(wiring.sim_factory, told), checks=False)
+            factory = Watched(wiring.sim_factory, told, publisher.commands)
+            self._simulation = Simulation(self._mesh, self._seed, factory, checks=False)
             self._play(self._simulation)
             if self._simulation.crew is not None:
                 self._simulation.crew.close()
@@ -154,6 +165,8 @@ class SimSource:
             while self._wanted:
                 ident, fault = self._wanted.popleft()
                 self._begin(simulation, replace(fault, id=ident, at=now, until=now + fault.until))
+            while self._unwanted:
+                self._finish(simulation, self._unwanted.popleft())
             if upcoming is not None and now >= upcoming.at - STEP_S:
                 self._begin(simulation, upcoming)
                 upcoming = next(plan, None)
@@ -163,6 +176,12 @@ class SimSource:
     def _begin(self, simulation: Simulation, fault: Fault) -> None:
         simulation.injector.schedule((fault,))
         self._active.append(fault)
+
+    def _finish(self, simulation: Simulation, ident: str) -> None:
+        now = simulation.world.now
+        for fault in [one for one in self._active if one.id == ident and one.at <= now < one.until]:
+            simulation.injector.end(fault)
+            self._active.remove(fault)
 
     def _plan(self) -> Iterator[Fault]:
         if self._every_s is None:

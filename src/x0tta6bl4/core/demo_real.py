@@ -54,6 +54,7 @@ class RealSource:
         def told(controller: Controller, iteration: Iteration) -> None:
             at = self._elapsed()
             view = mesh_view(controller, iteration, at=at, backend=self._backend, faults=self._faults(at))
+            publisher.samples.take(controller.loop.columns, iteration.at)
             publisher.publish(iteration, view)
 
         try:
@@ -63,7 +64,7 @@ class RealSource:
                 self._scenario,
                 backend=self._backend,
                 seed=self._seed,
-                factory=Watched(wiring.factory, told),
+                factory=Watched(wiring.factory, told, publisher.commands),
                 factory_name=FACTORY,
                 process=self._process,
             )

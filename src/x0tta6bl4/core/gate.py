@@ -12,7 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from x0tta6bl4.core import problems
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-OPEN_PATHS = frozenset({"/health", "/ready"})  # a supervisor asks these; they tell nothing about the mesh
+# A supervisor asks these; they tell nothing about the mesh.
+OPEN_PATHS = frozenset({"/health", "/ready", "/v1/health", "/v1/ready"})
 _HOST = re.compile(r"^(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9_.-]+))(?::[0-9]{1,5})?$")
 
 

@@ -6,18 +6,22 @@ import importlib
 import random
 import socket
 import threading
-import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from x0tta6bl4.catalog import Scope
+from x0tta6bl4.clock import SystemClock
+from x0tta6bl4.core import alerts
 from x0tta6bl4.core.agent import Agent, AgentSettings
-from x0tta6bl4.core.controller import Controller, ControllerSettings
+from x0tta6bl4.core.controller import Controller, ControllerSettings, NodeAges
 from x0tta6bl4.core.mesh_view import mesh_view
+from x0tta6bl4.core.plugins import Plugged, Plugins, Site, load
 from x0tta6bl4.core.settings import Settings
 from x0tta6bl4.core.store import Blocks, Ids, Recorder, SqlStore
+from x0tta6bl4.core.store.archive import StoreArchive
 from x0tta6bl4.core.view import Publisher, Source
 from x0tta6bl4.core.watched import watched
 from x0tta6bl4.core.workers import ThreadWorker
@@ -28,21 +32,13 @@ from x0tta6bl4.lab.participants import (
     DeclaredNode,
     NodePorts,
 )
+from x0tta6bl4.mape_k import commands
 from x0tta6bl4.model import Iteration
+from x0tta6bl4.network.actuators import KINDS
+from x0tta6bl4.network.probe import Hellos
+from x0tta6bl4.network.sensors import KernelSensor
 
 NETWORK = Path("/sys/class/net")
-
-
-class SystemClock:
-    """This machine's clocks (`ports.Clock`)."""
-
-    def now(self) -> float:
-        """Monotonic seconds."""
-        return time.monotonic()
-
-    def utc(self) -> float:
-        """Seconds since 1970."""
-        return time.time()
 
 
 def withdraw(agent: Agent) -> None:
@@ -101,9 +97,18 @@ class MachineSource:
         self.title = f"mesh {settings.mesh.interface} of {self.me}" + (", controller" if self.me == self.seat else "")
         self._clock = SystemClock()
         self._random = random.SystemRandom()
+        self._plugged = self._plug(load(settings.plugins.enabled))
         self._stop = threading.Event()
         self._failure = ""
         self._thread: threading.Thread | None = None
+
+    def _plug(self, plugins: Plugins) -> dict[Scope, Plugged]:
+        """What plugins add to each loop of this machine; raises ConfigError before anything is started."""
+        agent = plugins.at(
+            Site(self.me, Scope.NODE, self._clock), sensors=(KernelSensor.name, Hellos.name), kinds=KINDS
+        )
+        controller = plugins.at(Site(CONTROLLER, Scope.MESH, self._clock), sensors=(NodeAges.name,), kinds=KINDS)
+        return {Scope.NODE: agent, Scope.MESH: controller}
 
     def start(self, publisher: Publisher) -> None:
         """Begin on a thread."""
@@ -140,12 +145,12 @@ class MachineSource:
                     recorder.see(participant.last)
 
     def _member(
-        self, stack: ExitStack, name: str, build: Callable[[ExitStack, SqlStore], Agent | Controller]
+        self, stack: ExitStack, name: str, build: Callable[[ExitStack, SqlStore, Blocks], Agent | Controller]
     ) -> tuple[Agent | Controller, Recorder]:
         """A participant that goes on where its store ends, and what keeps its passes and readings."""
         store = self._store(stack, name)
-        participant = build(stack, store)
         blocks = stack.enter_context(closing(Blocks(self._settings.store.path / f"readings-{name}")))
+        participant = build(stack, store, blocks)
         recorder = stack.enter_context(closing(Recorder(store, blocks, self._clock, participant.loop.columns)))
         stack.callback(participant.close)
         return participant, recorder
@@ -158,7 +163,7 @@ class MachineSource:
     def _ids(self) -> Ids:
         return Ids(self._clock, self._random)
 
-    def _agent(self, stack: ExitStack, store: SqlStore) -> Agent:
+    def _agent(self, stack: ExitStack, store: SqlStore, _: Blocks) -> Agent:
         linux, sockets = (importlib.import_module(f"x0tta6bl4.network.{name}") for name in ("linux", "sockets"))
         mine = next(node for node in self.nodes if node.name == self.me)
         mesh_if, ports = self._settings.mesh.interface, [declared.name for declared in mine.interfaces]
@@ -182,11 +187,12 @@ class MachineSource:
                 limits=settings.safety.limits(),
                 journal=settings.store.path / "orders.json",
             ),
+            plugged=self._plugged[Scope.NODE],
         )
         stack.callback(withdraw, agent)
         return agent
 
-    def _controller(self, stack: ExitStack, store: SqlStore, publisher: Publisher) -> Controller:
+    def _controller(self, stack: ExitStack, store: SqlStore, blocks: Blocks, publisher: Publisher) -> Controller:
         sockets = importlib.import_module("x0tta6bl4.network.sockets")
         transport: Any = sockets.LinuxTransport(CONTROLLER, self.seat, self._peers)
         stack.callback(transport.close)
@@ -194,10 +200,17 @@ class MachineSource:
         rates = ControllerSettings(loop.tick_s, loop.controller_pass_s, limits)
 
         def build(ports: ControllerPorts) -> Controller:
-            return Controller(ports, store, ThreadWorker(), self._ids(), settings=rates)
+            plugged = self._plugged[Scope.MESH]
+            return Controller(ports, store, ThreadWorker(), self._ids(), settings=rates, plugged=plugged)
 
         def told(controller: Controller, iteration: Iteration) -> None:
             publisher.publish(iteration, mesh_view(controller, iteration, at=iteration.at, backend="mesh"))
 
         ports = ControllerPorts(transport, self._clock, self._random, self.nodes, self.seat, emit=lambda event: None)
-        return watched(build, ports, told)
+        made = watched(build, ports, told, publisher.commands)
+        commands.replay(made.loop, store.standing(commands.STANDING))
+        publisher.incoming.restore(store.standing(alerts.TYPES))
+        publisher.archive = StoreArchive(store, blocks, self._clock, publisher.archive)
+        publisher.knowledge.keep_in(store, self._clock)
+        stack.callback(publisher.knowledge.close)  # before the store
+        return made

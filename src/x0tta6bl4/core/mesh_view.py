@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from x0tta6bl4.catalog import View
 from x0tta6bl4.core.controller import Controller
-from x0tta6bl4.core.view import ClientView, FaultView, InterfaceView, LinkView, MeshView, NodeView
+from x0tta6bl4.core.view import (
+    ClientView,
+    ControlView,
+    FaultView,
+    InterfaceView,
+    LinkView,
+    MeshView,
+    NodeView,
+    PolicyView,
+)
 from x0tta6bl4.lab.participants import DeclaredNode
+from x0tta6bl4.mape_k.guards import Limits
+from x0tta6bl4.mape_k.loop import Loop
 from x0tta6bl4.model import Component, IncidentState, Iteration, Seconds
 
 LATE_MS = 2000.0  # a report of a node that is well comes each half second
@@ -50,6 +61,44 @@ def mesh_view(
         ),
         clients=tuple(clients),
         faults=tuple(faults),
+        inventory=tuple(inventory),
+        routes=_routes(controller, names),
+        control=control_view(controller.loop, controller.settings.limits),
+    )
+
+
+def _routes(controller: Controller, names: Collection[str]) -> dict[str, Mapping[str, str]]:
+    """Each node's routing table as it was reported last; a report replaces the whole table, so it may be shared."""
+    found = {}
+    for name in names:
+        table = controller.loop.columns.fact(Component("node", name), "routes")
+        if isinstance(table, Mapping):
+            found[name] = table
+    return found
+
+
+def control_view(loop: Loop, declared: Limits) -> ControlView:
+    """What people set, and the loop's own leases. declared: what the settings allow."""
+    policies = tuple(
+        PolicyView(
+            kind.kind,
+            kind.target,
+            kind.title,
+            loop.limits.level(kind).value,
+            declared.level(kind).value,
+            kind.risk,
+            kind.repair,
+            kind.irreversible,
+        )
+        for kind in loop.parts.catalog.actions
+    )
+    return ControlView(
+        loop.control.paused,
+        loop.limits.kill_switch,
+        loop.control.reason,
+        policies,
+        tuple(loop.knowledge.windows),
+        tuple(record for record in loop.executor.live.values() if record.lease),
     )
 
 

@@ -9,6 +9,7 @@ to switch the thing off; docs/reference/settings.md is printed from them.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -30,8 +31,10 @@ from x0tta6bl4.mape_k.guards import Limits
 
 PREFIX = "X0T_"
 FILE_VARIABLE = "X0T_CONFIG"
-RESERVED = (FILE_VARIABLE, PREFIX + "LAB_")  # beginnings; the second is the lab's and scripts/install-lab.sh's
+RESERVED = (FILE_VARIABLE, PREFIX + "CONTEXT", PREFIX + "LAB_")  # beginnings; the last is the lab's
 PLACES = (Path("/etc/x0tta6bl4.toml"), Path("x0tta6bl4.toml"))
+
+KNOWLEDGE_NAMES = ("runbooks", "incidents", "notes", "pages")  # what is known is filed under these, and under folders
 
 Autonomy = Literal["observe", "advise", "approve", "act"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
@@ -193,6 +196,68 @@ class Safety(Group):
         )
 
 
+class AlertSettings(Group):
+    """Where open incidents are sent, besides `GET /v1/alerts`."""
+
+    url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s/]+(/\S*)?)?$",
+        description="URL of an Alertmanager; open incidents are posted to its /api/v2/alerts. Empty: nothing is sent.",
+    )
+
+
+class ExplanationSettings(Group):
+    """How incidents are explained; a language model is asked only where one is named here, and only for its words."""
+
+    language: Literal["en", "ru"] = Field(
+        default="en", description="Language of alerts, and of explanations where a client asks for none that is known."
+    )
+    endpoint: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s/@]+(/\S*)?)?$",
+        description="URL of an OpenAI-compatible API, up to and without /chat/completions, that may rewrite an "
+        "explanation when a client asks for that (`rewrite=true`). Names of nodes and readings go there. Empty: none.",
+    )
+    model: str = Field(default="", max_length=255, description="Name of the model, as the endpoint wants it.")
+    timeout_s: Positive = Field(
+        default=20.0, description="Seconds for its whole answer; what is not whole by then is not used."
+    )
+    key_file: str = Field(
+        default="",
+        description="File of the endpoint's key, mode 0600; sent over https or to this machine only. Empty: none.",
+    )
+
+    @model_validator(mode="after")
+    def _key_stays_secret(self) -> Self:
+        local = re.match(r"^http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/|$)", self.endpoint)
+        if self.key_file and self.endpoint and not local and not self.endpoint.startswith("https://"):
+            raise ConfigError("explanation.endpoint", self.endpoint, "https, or this machine, where key_file is set")
+        return self
+
+
+class KnowledgeSettings(Group):
+    """What `x0t knowledge` searches: runbooks, past incidents, notes, and folders of your own."""
+
+    profile: Literal["off", "fast", "accurate"] = Field(
+        default="fast",
+        description="fast: words and word vectors, tenths of a millisecond for a query; needs x0tta6bl4[ml]. accurate: "
+        "a small transformer too, which takes milliseconds and 130 MB; needs x0tta6bl4[accurate]. off: none.",
+    )
+    folders: Mapping[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")], str] = Field(
+        default={},
+        description="Name -> folder of Markdown or text on the controller's machine, a git checkout for example; read "
+        "again each minute, what is gone there is forgotten. Empty: none; `x0t knowledge add` hands files in.",
+    )
+
+    @field_validator("folders")
+    @classmethod
+    def _names_are_free(cls, folders: Mapping[str, str]) -> Mapping[str, str]:
+        taken = [name for name in folders if name in KNOWLEDGE_NAMES]
+        if taken:
+            raise ValueError(f"any name but {', '.join(KNOWLEDGE_NAMES)}")
+        return folders
+
+
 class InterfaceSettings(Group):
     """A hard interface that the operator declares."""
 
@@ -257,6 +322,26 @@ class LogSettings(Group):
     )
 
 
+class Monitoring(Group):
+    """What leaves this process for other programs to watch it, besides /metrics and the log."""
+
+    otlp_endpoint: str = Field(
+        default="",
+        description="Base URL of an OTLP/HTTP collector for traces, e.g. http://127.0.0.1:4318; needs "
+        "x0tta6bl4[monitoring]. Empty: none, unless OTEL_EXPORTER_OTLP_ENDPOINT names one.",
+    )
+
+
+class PluginSettings(Group):
+    """Packages that extend this one (docs/how-to/write-a-plugin.md)."""
+
+    enabled: tuple[Name, ...] = Field(
+        default=(),
+        description="Installed packages whose entry points take part. Empty: none; what is installed and not named "
+        "here is not even imported. One that cannot be loaded stops the start.",
+    )
+
+
 class Settings(BaseSettings):
     """All groups. Build it with `load`, which turns every mistake into a ConfigError."""
 
@@ -269,8 +354,13 @@ class Settings(BaseSettings):
     loop: LoopSettings = LoopSettings()
     probe: ProbeSettings = ProbeSettings()
     safety: Safety = Safety()
+    alerts: AlertSettings = AlertSettings()
+    explanation: ExplanationSettings = ExplanationSettings()
+    knowledge: KnowledgeSettings = KnowledgeSettings()
     mesh: MeshSettings = MeshSettings()
     log: LogSettings = LogSettings()
+    monitoring: Monitoring = Monitoring()
+    plugins: PluginSettings = PluginSettings()
 
     @property
     def token_file(self) -> Path:

@@ -2,40 +2,110 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import importlib
+import logging
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from x0tta6bl4 import __version__
+from x0tta6bl4.core.alerts import Delivery, Incoming, Sender
+from x0tta6bl4.core.archive import Archive, Memory
+from x0tta6bl4.core.knowledge_base import KnowledgeBase
+from x0tta6bl4.core.plugins import load
 from x0tta6bl4.core.readers import Readers
+from x0tta6bl4.core.samples import Samples
 from x0tta6bl4.core.settings import Settings
+from x0tta6bl4.core.snapshots import Snapshots
 from x0tta6bl4.core.stream import Stream
 from x0tta6bl4.core.view import MeshView, Source
+from x0tta6bl4.mape_k.commands import Commands
+from x0tta6bl4.ml.rewrite import Endpoint
 from x0tta6bl4.model import Iteration
-from x0tta6bl4.monitoring import logs
+from x0tta6bl4.monitoring import logs, tracing
 from x0tta6bl4.monitoring.metrics import Metrics
+from x0tta6bl4.monitoring.notify import Notices
+from x0tta6bl4.monitoring.tracing import Tracing
+from x0tta6bl4.network.catalog import mesh_catalog
+
+log = logging.getLogger("x0tta6bl4.app")
 
 
 @dataclass(slots=True)
 class State:
     """The publisher that hands each pass to all readers of iterations.
 
-    settings, token, source: filled in when the application starts. log: write a line for each change of state.
+    settings, token, source, sender: filled in when the application starts. log: write a line for each change of state.
+    commands: what the loop is asked to do. archive: history; the source replaces it where it has a store. samples: the
+    last minutes of readings, where a source takes them. incoming: other systems' alerts. knowledge: runbooks, notes and
+    past incidents, on a thread of its own.
     """
 
     readers: Readers = field(default_factory=Readers)
-    metrics: Metrics = field(default_factory=lambda: Metrics(__version__))
+    metrics: Metrics = field(default_factory=lambda: Metrics(__version__, mesh_catalog(None)))
     settings: Settings = field(default_factory=Settings.model_construct)
     token: str = ""
     source: Source | None = None
     log: bool = True
+    tracing: Tracing | None = None
+    notices: Notices | None = None
+    commands: Commands = field(default_factory=Commands)
+    samples: Samples = field(default_factory=Samples)
+    incoming: Incoming = field(default_factory=Incoming)
+    knowledge: KnowledgeBase = field(default_factory=KnowledgeBase)
+    sender: Sender | None = None
+    endpoint: Endpoint | None = None
+    archive: Archive = field(init=False)
     stream: Stream = field(init=False)
+    snapshots: Snapshots = field(init=False)
+    _facade: Any = None
 
     def __post_init__(self) -> None:
-        """The stream walks the ring of the readers."""
+        """All of them read what the readers hold."""
         self.stream = Stream(self.readers)
+        self.snapshots = Snapshots(self.readers)
+        self.archive = Memory(self.readers, self.samples)
+
+    def facade(self) -> Any:
+        """The library's `MLEnhancedMAPEK`, one for the whole process, made when it is first asked for."""
+        if self._facade is None:
+            library = importlib.import_module("x0tta6bl4.ml.integration")
+            self._facade = library.MLEnhancedMAPEK(retriever=self.knowledge)
+        return self._facade
+
+    def delivery(self) -> dict[str, object]:
+        """How sending alerts goes."""
+        return asdict(self.sender.delivery if self.sender is not None else Delivery(configured=False))
+
+    def open(self) -> None:
+        """Start what tells other programs; raises ConfigError or NotSupported where the settings ask too much."""
+        plugins = load(self.settings.plugins.enabled)
+        notifiers = plugins.notifiers()
+        self.knowledge.open(self.settings.knowledge)
+        self.tracing = tracing.start(__version__, self.settings.monitoring.otlp_endpoint)
+        self.notices = Notices(notifiers, self.metrics.notified)
+        log.info("plugins: %s", ", ".join(plugins.names))
+
+    def close(self) -> None:
+        """Send what is left, for a few seconds at most."""
+        self.knowledge.close()
+        if self.tracing is not None:
+            self.tracing.close()
+        if self.notices is not None:
+            self.notices.close()
 
     def publish(self, iteration: Iteration, view: MeshView) -> None:
         """Hand one pass to snapshot, metrics and logs; called by the loop's thread."""
         self.metrics.observe(iteration)
+        self.metrics.mesh((node.state for node in view.nodes), (link.state for link in view.links))
+        self.metrics.control(paused=view.control.paused, kill_switch=view.control.kill_switch)
         self.readers.publish(iteration, view)
+        self.knowledge.see(iteration, self.archive)
+        if self.sender is not None:
+            self.sender.see(iteration, time.time())
         if self.log:
             logs.log_iteration(iteration)
+        if self.tracing is not None:
+            self.tracing.observe(iteration)
+        if self.notices is not None:
+            self.notices.observe(iteration)

@@ -1,7 +1,8 @@
 """Server-sent events out of the ring of `Readers`: resumable, and a slow listener costs nobody anything.
 
-The publisher never knows of listeners. Each one walks the ring at its own pace; one that does not take its bytes for
-`STALL_S`, or that the ring has overtaken, is dropped and may resume with `Last-Event-ID`.
+The publisher never knows of listeners. One task looks for news for all of them; each walks the ring at its own pace,
+and an event is serialised once for all. One that does not take its bytes for `STALL_S`, or that the ring has overtaken,
+is dropped and may resume with `Last-Event-ID`.
 """
 
 from __future__ import annotations
@@ -49,6 +50,10 @@ class Stream:
         self.dropped = 0
         self.stopping = False
         self._readers, self._poll_s, self._stall_s = readers, poll_s, stall_s
+        self._waiting: dict[asyncio.Future[None], int] = {}  # listener -> how far it got
+        self._looking: asyncio.Task[None] | None = None
+        self._made: dict[int, bytes] = {}
+        self._made_at = 0.0
 
     async def messages(self, last_id: str) -> AsyncIterator[bytes]:
         """What one listener gets: a comment at once, missed events, then each event as it comes.
@@ -63,7 +68,6 @@ class Stream:
             after = min(known, after) if known is not None else 0
             if known is None:
                 yield b'event: reset\ndata: {"lost":null}\n\n'
-        quiet = 0.0
         first = True
         while not self.stopping:
             batch, lost = self._readers.events(after, BATCH)
@@ -74,17 +78,44 @@ class Stream:
             first = False
             snapshot = self._readers.snapshot()
             now = snapshot.iteration.at if snapshot is not None else 0.0
-            for numbered in batch:
-                yield message(self.boot, numbered, now)
-                after = numbered.number
             if batch:
-                quiet = 0.0
-                continue
-            await asyncio.sleep(self._poll_s)
-            quiet += self._poll_s
-            if quiet >= KEEPALIVE_S:
-                quiet = 0.0
+                yield b"".join(self._message(numbered, now) for numbered in batch)
+                after = batch[-1].number
+            elif not await self._news(after):
                 yield b": still here\n\n"
+
+    def _message(self, numbered: Numbered, now: float) -> bytes:
+        """One event on the wire, made once for each pass."""
+        if now != self._made_at:
+            self._made, self._made_at = {}, now
+        made = self._made.get(numbered.number)
+        if made is None:
+            made = self._made[numbered.number] = message(self.boot, numbered, now)
+        return made
+
+    async def _news(self, after: int) -> bool:
+        """Wait until there are events above `after`, or the server stops; False after `KEEPALIVE_S` without."""
+        news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[news] = after
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(self._look())
+        try:
+            async with asyncio.timeout(KEEPALIVE_S):
+                await news
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting.pop(news, None)
+        return True
+
+    async def _look(self) -> None:
+        """Look at the ring for all that wait, as long as anybody does."""
+        while self._waiting:
+            await asyncio.sleep(self._poll_s)
+            last = self._readers.last_number()
+            for news, after in self._waiting.items():
+                if (last > after or self.stopping) and not news.done():
+                    news.set_result(None)
 
     async def write(self, last_id: str, send: Send) -> None:
         """Send `messages` until the listener stalls; each write has `stall_s` to be taken."""

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from x0tta6bl4.model import Iteration, Seconds
+from x0tta6bl4.core.alerts import Incoming
+from x0tta6bl4.core.archive import Archive
+from x0tta6bl4.core.knowledge_base import KnowledgeBase
+from x0tta6bl4.core.samples import Samples
+from x0tta6bl4.lab.participants import DeclaredNode
+from x0tta6bl4.mape_k.commands import Commands
+from x0tta6bl4.model import ActionRecord, Iteration, Seconds, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +76,37 @@ class FaultView:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyView:
+    """How much the controller may do by itself with one kind of action: `level` now, `declared` in settings."""
+
+    kind: str
+    target: str
+    title: str
+    level: str
+    declared: str
+    risk: float
+    repair: bool
+    irreversible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ControlView:
+    """What people set at run time, and what the controller's own mitigations hold."""
+
+    paused: bool = False
+    kill_switch: bool = False
+    reason: str = ""
+    policies: tuple[PolicyView, ...] = ()
+    windows: tuple[Window, ...] = ()
+    leases: tuple[ActionRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class MeshView:
-    """The mesh at `at` (monotonic seconds of the loop). backend: "mesh" (this machine's), "sim", "vm" or "host"."""
+    """The mesh at `at` (monotonic seconds of the loop). backend: "mesh" (this machine's), "sim", "vm" or "host".
+
+    routes: node -> target -> next hop, as the nodes' own routing tables said last.
+    """
 
     at: Seconds
     backend: str
@@ -81,10 +116,24 @@ class MeshView:
     links: tuple[LinkView, ...] = ()
     clients: tuple[ClientView, ...] = ()
     faults: tuple[FaultView, ...] = ()
+    inventory: tuple[DeclaredNode, ...] = ()
+    routes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    control: ControlView = ControlView()
 
 
 class Publisher(Protocol):
-    """Where a loop's thread leaves what it did."""
+    """Where a loop's thread leaves what it did.
+
+    commands: what its loop is asked to do. archive: where its history is read, replaced where there is a store.
+    samples: takes readings where there is no store. incoming: other systems' alerts, restored where there is a store.
+    knowledge: kept where there is a store, and closed before it.
+    """
+
+    commands: Commands
+    archive: Archive
+    samples: Samples
+    incoming: Incoming
+    knowledge: KnowledgeBase
 
     def publish(self, iteration: Iteration, view: MeshView) -> None:
         """Called after every pass; never blocks and never raises for its readers' sake."""
@@ -122,4 +171,8 @@ class LabSource(Source, Protocol):
 
         Raises ConfigError for an unknown kind, target or parameter. May be called from any thread.
         """
+        ...
+
+    def end(self, fault: str) -> bool:
+        """End a fault before its time; False where none of this id is active. May be called from any thread."""
         ...

@@ -8,11 +8,13 @@ from x0tta6bl4.catalog import Autonomy
 from x0tta6bl4.core.agent import Agent, AgentSettings, ReadyWorker
 from x0tta6bl4.core.controller import Controller, ControllerSettings
 from x0tta6bl4.core.store.ids import Ids
-from x0tta6bl4.core.workers import InlineWorker, ThreadWorker
+from x0tta6bl4.core.workers import ThreadWorker
 from x0tta6bl4.lab.participants import ControllerPorts, NodePorts, Participant
 from x0tta6bl4.mape_k.guards import Limits
-from x0tta6bl4.mape_k.loop import RISKS_LANE, STORE_LANE
+from x0tta6bl4.mape_k.inline import InlineWorker
+from x0tta6bl4.mape_k.loop import RISKS_LANE
 from x0tta6bl4.mape_k.memory import MemoryStore
+from x0tta6bl4.mape_k.outbox import STORE_LANE
 
 LAB_LIMITS = Limits(autonomy_default=Autonomy.ACT, actions_max=40)
 """In the lab everything may act by itself, except what cannot be undone."""

@@ -15,30 +15,6 @@ def _call(call: Callable[[], object]) -> object:
         return error
 
 
-class InlineWorker:
-    """Runs each call at once: for the simulator's virtual time. Exceptions are results, as in a thread."""
-
-    def __init__(self) -> None:
-        self._done: deque[tuple[str, str, object]] = deque()
-
-    def start(self, lane: str, tag: str, call: Callable[[], object]) -> bool:
-        """Run it now."""
-        self._done.append((lane, tag, _call(call)))
-        return True
-
-    def finished(self) -> Iterable[tuple[str, str, object]]:
-        """What ended since the last question."""
-        done, self._done = self._done, deque()
-        return done
-
-    def ready(self) -> bool:
-        """Is there anything in `finished`?"""
-        return bool(self._done)
-
-    def close(self) -> None:
-        """Nothing to stop."""
-
-
 class ThreadWorker:
     """A daemon thread for each lane; `wake` is called when a call ended. Lanes in `inline` run at once instead."""
 

@@ -93,13 +93,13 @@ def test_status_node_incident(client):
     assert (status["health"], status["nodes"]["well"]) == ("degraded", 1)
     assert status["sensor_errors"] == {"netlink": "timed out"}
     assert client.get("/v1/mesh/nodes/n1").json()["interfaces"][0]["mtu"] == 1560
-    listed = client.get("/v1/incidents", params={"state": "open"}).json()["incidents"]
+    listed = client.get("/v1/incidents", params={"state": "open"}).json()["items"]
     assert [row["cause"] for row in listed] == ["link-lossy"]
     told = client.get("/v1/incidents/i1").json()
     assert told["timeline"][1]["type"] == "action.applied"
     assert told["evidence"]["symptoms"][0]["code"] == "hello-loss"
     assert [cause["code"] for cause in told["causes"]] == ["link-lossy", "link-down"]
-    assert client.get("/v1/incidents", params={"state": "closed"}).json() == {"incidents": []}
+    assert client.get("/v1/incidents", params={"state": "closed"}).json() == {"items": [], "next": None}
 
 
 def test_unknown_things_are_404_problems(client):
@@ -145,7 +145,8 @@ def test_main_says_what_is_wrong_and_exits_with_2(tmp_path, capsys):
 
 
 def parsed(chunks):
-    fields = [dict(line.split(": ", 1) for line in c.decode().strip().split("\n") if ": " in line) for c in chunks]
+    texts = b"".join(chunks).decode().split("\n\n")
+    fields = [dict(line.split(": ", 1) for line in text.strip().split("\n") if ": " in line) for text in texts]
     return [(f.get("event"), f.get("id", "").rpartition("-")[2], json.loads(f["data"])) for f in fields if "data" in f]
 
 

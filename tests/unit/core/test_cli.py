@@ -1,17 +1,24 @@
 """The commands as a person meets them: output, exit codes, and one line for every error."""
 
+import asyncio
 import json
 import os
 import socket
 import subprocess
 import sys
+import threading
 import tomllib
+from contextlib import ExitStack
 
 import pytest
 
-from hand_made import CannedLab
+from hand_made import CannedLab, event, iteration, view
+from terminal import terminal
 from x0tta6bl4 import cli
 from x0tta6bl4.core.commands import config, lab
+from x0tta6bl4.core.commands.connection import connect_async
+from x0tta6bl4.core.commands.feed import remembered
+from x0tta6bl4.core.commands.history import numbers
 from x0tta6bl4.core.commands.output import Exit
 from x0tta6bl4.core.commands.watch import serving
 from x0tta6bl4.core.settings import load
@@ -58,7 +65,15 @@ def complaint(capsys, *arguments, code):
 
 def test_status_names_what_is_not_well(capsys, controller):
     text = output(capsys, "status")
-    for words in ("degraded", "1 suspect", "n1 > n2 (v1-2)", "41 %", "link-lossy", "risk node/n3", "blind netlink"):
+    for words in (
+        "degraded",
+        "1 suspect",
+        "n1      n2      v1-2",
+        "41 %",
+        "link-lossy",
+        "node/n3. add a dummy",
+        "blind netlink",
+    ):
         assert words in text
     assert json.loads(output(capsys, "status", "--json"))["incidents_open"][0]["id"] == "i1"
 
@@ -66,16 +81,71 @@ def test_status_names_what_is_not_well(capsys, controller):
 def test_incidents_and_explain(capsys, controller):
     assert "set_hop_penalty" in output(capsys, "incidents", "--state", "open")
     assert output(capsys, "incidents", "--state", "closed") == "no incidents\n"
-    assert json.loads(output(capsys, "incidents", "--json"))["incidents"][0]["action_state"] == "applied"
+    assert json.loads(output(capsys, "incidents", "--json"))["items"][0]["action_state"] == "applied"
     text = output(capsys, "explain", "i1")
     for words in ("90 % sure", "0.50 s after", "both ends miss hellos", "hello-loss", "or: link-down", "cut-vertex"):
         assert words in text
     assert json.loads(output(capsys, "explain", "i1", "--json"))["timeline"][0]["type"] == "incident.opened"
 
 
+def test_plans_and_actions_are_shown_with_what_they_rest_on(capsys, controller):
+    assert "set_hop_penalty adjacency/n1:v1-2<>n2:v2-1" in output(capsys, "plan", "list")
+    text = output(capsys, "plan", "show", "p1")
+    for words in ("chosen with probability 90 %", "cut-vertex", "would part the mesh", "it rested on: loss=0.41"):
+        assert words in text
+    assert "parameters.value  200" in output(capsys, "action", "show", "a1")
+    assert json.loads(output(capsys, "action", "list", "--incident", "i1", "--json"))["items"][0]["id"] == "a1"
+    assert "is remembered (404)" in complaint(capsys, "action", "show", "zz", code=Exit.FAILED)
+
+
+def test_an_incident_in_parts(capsys, controller):
+    assert "was done and is not proven yet" in output(capsys, "incident", "why", "i1")
+    assert "against it" not in output(capsys, "incident", "evidence", "last")
+    assert "incident.opened" in output(capsys, "incident", "timeline", "last")
+
+
+def test_why_speaks_russian_shows_the_page_and_says_what_became_of_the_model(capsys, controller):
+    text = output(capsys, "why", "i1", "--language", "ru", "--runbook", "--rewrite")
+    for words in ("Что случилось", "Источники", "## Что помогает", "explanation.endpoint is empty"):
+        assert words in text
+    assert json.loads(output(capsys, "why", "--json"))["sentences"][0]["citations"] == [1]
+    assert "language" in complaint(capsys, "why", "i1", "--language", "de", code=Exit.FAILED)
+
+
+def test_top_shows_the_mesh_and_outlives_its_controller():
+    source = CannedLab()
+    state = State(log=False, source=source)
+    with ExitStack() as stack:
+        stack.enter_context(serving(state, load()))
+        source.start(state)
+        threading.Timer(1.0, stack.close).start()
+        with terminal() as shown:
+            assert cli.run(["top", "--seconds", "3"]) == Exit.OK
+    text = b"".join(shown).decode()
+    for words in ("set_hop_penalty", "incident opened: link-lossy", "trying again"):
+        assert words in text
+
+
+def test_events_are_followed():
+    source = CannedLab()
+    state = State(log=False, source=source)
+    news = threading.Timer(0.5, lambda: state.publish(iteration(2, events=(event(3, "incident.closed"),)), view(12.0)))
+
+    async def first(count):
+        async with connect_async() as client:
+            stream = remembered(client, follow=True)
+            return [(await anext(stream)).type for _ in range(count)]
+
+    with serving(state, load()):
+        source.start(state)
+        news.start()
+        assert asyncio.run(first(4)) == ["reset", "incident.opened", "action.applied", "incident.closed"]
+    news.join()
+
+
 def test_unknown_incident_is_one_line(capsys, controller):
-    told = complaint(capsys, "explain", "no/such", code=Exit.FAILED)
-    assert told == "error: no incident 'no/such' is remembered (404)\n"
+    told = complaint(capsys, "explain", "nosuch", code=Exit.FAILED)
+    assert told == "error: no incident 'nosuch' is remembered (404)\n"
 
 
 def test_wrong_state_is_told_in_the_controllers_words(capsys, controller):
@@ -83,16 +153,19 @@ def test_wrong_state_is_told_in_the_controllers_words(capsys, controller):
 
 
 def test_inject_reaches_the_lab(capsys, controller):
-    text = output(capsys, "lab", "inject", "link-loss", "n2-n3", "--for", "5", "--set", "loss_ratio=0.4")
+    wanted = ("lab", "inject", "link-loss", "n2-n3", "--for", "5", "--set", "loss_ratio=0.4")
+    assert "Break n2-n3 (link-loss) for 5 s?" in complaint(capsys, *wanted, code=Exit.USAGE)  # nobody can be asked
+    assert controller.injected == []
+    text = output(capsys, *wanted, "--yes")
     assert text == "f1: link-loss at n2-n3 for 5 s\n"
     assert controller.injected == [("link-loss", "n2-n3", 5.0, {"loss_ratio": 0.4})]
-    assert "kind: got 'odd'" in complaint(capsys, "lab", "inject", "odd", "n1", code=Exit.FAILED)
+    assert "kind: got 'odd'" in complaint(capsys, "lab", "inject", "odd", "n1", "--yes", code=Exit.FAILED)
 
 
 @pytest.mark.parametrize("text", ["x", "x=", "=1", "x=y"])
 def test_wrong_parameters_are_refused(text):
     with pytest.raises(ConfigError, match="KEY=NUMBER"):
-        lab.parameters([text])
+        numbers([text], "--set")
 
 
 def test_no_controller_is_exit_code_3(capsys, tmp_path):
@@ -102,7 +175,8 @@ def test_no_controller_is_exit_code_3(capsys, tmp_path):
     (state / "token").write_text("x" * 43)
     (state / "token").chmod(0o600)
     told = complaint(capsys, "status", code=Exit.UNREACHABLE)
-    assert told.startswith("error: no controller answers at 127.0.0.1:")
+    assert told.startswith("error: no controller answers at http://127.0.0.1:")
+    assert "x0t doctor" in told
     assert "x" * 43 not in told
 
 

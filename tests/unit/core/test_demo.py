@@ -124,7 +124,7 @@ def test_client_views_use_the_words_of_the_score():
 def test_a_simulation_that_breaks_says_so():
     source = demo.SimSource(scenarios.load("loss-40"), seed=1, speed=30.0, fault_every_s=None)
 
-    class Broken:
+    class Broken(State):
         def publish(self, iteration, view):
             raise ValueError("no room")
 

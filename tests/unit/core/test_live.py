@@ -17,7 +17,7 @@ from x0tta6bl4.model import ActionState, IncidentState
 
 def drawn(readers, width=100, screen=None):
     console = Console(file=io.StringIO(), width=width, record=True, markup=False)
-    console.print((screen or LiveView("demo", "footer")).screen(readers.snapshot(), readers.incidents()))
+    console.print(watch.drawn(screen or LiveView("demo", "footer"), readers.snapshot(), readers))
     return console.export_text()
 
 
@@ -48,7 +48,7 @@ def test_a_closed_incident_shows_its_proof():
     proven = action(ActionState.CONFIRMED, detail="40 of 40 answered")
     readers.publish(iteration(2, 14.0, incidents=(closed,), actions=(proven,)), view(14.0))
     text = " ".join(drawn(readers, width=140).split())
-    assert "confirmed (40 of 40 answered); over after 4.0 s" in text
+    assert "over after 4.0 s: set_hop_penalty link n1 = n2 confirmed (40 of 40 answered)" in text
     assert "1 healed and closed" in text
 
 

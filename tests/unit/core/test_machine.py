@@ -12,8 +12,8 @@ from x0tta6bl4.core.controller import Controller
 from x0tta6bl4.core.machine import MachineSource, withdraw
 from x0tta6bl4.core.settings import Settings
 from x0tta6bl4.core.store import Blocks
-from x0tta6bl4.core.workers import InlineWorker
 from x0tta6bl4.lab.participants import CONTROLLER, ControllerPorts
+from x0tta6bl4.mape_k.inline import InlineWorker
 from x0tta6bl4.model import Action, Component, Did, Order
 from x0tta6bl4.network.actuators import NodeActuator
 from x0tta6bl4.network.kernel import Mesh
@@ -53,7 +53,7 @@ def ran(directory, clock, seconds):
     source._clock = clock
     said, identities = [], (f"{clock.at:.0f}-{n}" for n in itertools.count())
 
-    def build(stack, store):
+    def build(stack, store, blocks):
         ports = ControllerPorts(Nobody(), clock, random.Random(1), source.nodes, "n1", said.append)
         return Controller(ports, store, InlineWorker(), lambda: next(identities))
 

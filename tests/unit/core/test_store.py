@@ -212,7 +212,7 @@ def test_a_newer_schema_is_refused(path):
         other.execute("UPDATE meta SET schema = 99")
         other.commit()
     for reader in (False, True):
-        with pytest.raises(StoreTooNew, match="has schema 99, this version knows up to 1"):
+        with pytest.raises(StoreTooNew, match="has schema 99, this version knows up to 3"):
             opened(path, reader=reader)
 
 
@@ -225,9 +225,14 @@ def test_an_unknown_migration_is_refused(path):
         opened(path)
 
 
+def _no_words(name, kind, _parents):
+    """SQLite's index of words is a virtual table with tables of its own, which SQLAlchemy cannot declare."""
+    return kind != "table" or not name.startswith("passages_words")
+
+
 def test_the_migrations_build_exactly_the_tables_of_the_schema(store):
     with store._engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "include_name": _no_words})
         assert compare_metadata(context, schema.metadata) == []
         assert context.get_current_revision() == f"{schema.VERSION:04}"
 
@@ -460,7 +465,7 @@ def test_an_unusable_backup_changes_nothing(path, store, tmp_path):
         other.execute("CREATE TABLE t (x)")
     shutil.copy(path, newer)
     with closing(sqlite3.connect(newer)) as other:
-        other.execute("UPDATE meta SET schema = 2")
+        other.execute("UPDATE meta SET schema = 99")
         other.commit()
     for source, kind in (
         (bad, StoreCorrupt),

@@ -8,8 +8,8 @@ from contextlib import closing
 import pytest
 
 from x0tta6bl4 import cli
+from x0tta6bl4.clock import SystemClock
 from x0tta6bl4.core.commands.output import Exit
-from x0tta6bl4.core.machine import SystemClock
 from x0tta6bl4.core.store import SqlStore
 from x0tta6bl4.model import Cause, Component, Diagnosis, Event, Incident
 
@@ -31,7 +31,8 @@ def incident(identity="i1"):
 
 
 def called(capsys, *arguments, code=Exit.OK):
-    assert cli.run(["store", *arguments]) == code
+    yes = ["--yes"] if arguments[0] == "restore" else []
+    assert cli.run(["store", *arguments, *yes]) == code
     told = capsys.readouterr()
     assert "Traceback" not in told.err
     return told.out if code == Exit.OK else told.out + told.err
@@ -115,3 +116,12 @@ def test_the_agents_store_is_another_one(capsys, state):
     called(capsys, "backup", "copy.db", "--agent")
     called(capsys, "restore", "copy.db", "--agent")
     assert (state / "agent.db.before-restore").exists()
+
+
+def test_a_copy_is_not_put_back_unasked(capsys, state, tmp_path):
+    opened(state).close()
+    called(capsys, "backup", "copy.db")
+    before = (state / "decisions.db").read_bytes()
+    assert cli.run(["store", "restore", "copy.db"]) == Exit.USAGE  # nobody can be asked
+    assert "--yes" in capsys.readouterr().err
+    assert (state / "decisions.db").read_bytes() == before

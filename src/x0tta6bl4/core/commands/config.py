@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from x0tta6bl4.core.commands.output import JsonFlag, console, print_json
+from x0tta6bl4.core.commands.toml import toml
 from x0tta6bl4.core.settings import Settings, find_file, load
 
 app = typer.Typer(no_args_is_help=True, help="Check and show the settings.")
@@ -48,32 +48,3 @@ def show(file: ConfigFile = None, as_json: JsonFlag = False) -> None:
         print_json(document)
         return
     typer.echo(toml(document))
-
-
-def toml(document: dict[str, Any]) -> str:
-    """The settings as a TOML file that says the same."""
-    lines: list[str] = []
-    for group, values in document.items():
-        tables = {key: value for key, value in values.items() if isinstance(value, dict)}
-        lists = {key: value for key, value in values.items() if _is_tables(value)}
-        lines.append(f"[{group}]")
-        lines += [f"{k} = {_value(v)}" for k, v in values.items() if k not in tables and k not in lists]
-        for key, table in tables.items():
-            lines += [f"[{group}.{key}]", *(f"{k} = {_value(v)}" for k, v in table.items())] if table else []
-        for key, rows in lists.items():
-            for row in rows:
-                lines += [f"[[{group}.{key}]]", *(f"{k} = {_value(v)}" for k, v in row.items())]
-        lines.append("")
-    return "\n".join(lines).rstrip()
-
-
-def _is_tables(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{k} = {_value(v)}" for k, v in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
-    return json.dumps(value, ensure_ascii=False)

@@ -12,9 +12,26 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from x0tta6bl4 import __version__
-from x0tta6bl4.core.commands import client
+from x0tta6bl4.core.commands.connection import ask, connect
 from x0tta6bl4.core.commands.demo import ApiOption, Backend, BackendOption, SecondsOption, demo_source
-from x0tta6bl4.core.commands.output import Exit, JsonFlag, console, number, percent, print_json, table
+from x0tta6bl4.core.commands.history import numbers
+from x0tta6bl4.core.commands.output import (
+    Cursor,
+    Exit,
+    JsonFlag,
+    Limit,
+    WatchOption,
+    YesFlag,
+    age,
+    confirm,
+    console,
+    done,
+    listing,
+    number,
+    percent,
+    print_json,
+    table,
+)
 from x0tta6bl4.core.commands.watch import style_for, watch
 from x0tta6bl4.core.settings import load
 from x0tta6bl4.errors import ConfigError
@@ -96,33 +113,40 @@ def inject(
     parameter: Annotated[
         list[str] | None, typer.Option("--set", help="A parameter, e.g. loss_ratio=0.4; again for more.")
     ] = None,
+    yes: YesFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Break something in the lab that `x0t lab up` or `x0t demo` runs."""
-    body = {"kind": kind, "target": target, "for_s": for_s, "parameters": parameters(parameter or [])}
-    told = client.call(load(), "POST", "/v1/lab/faults", body)
-    if as_json:
-        print_json(told)
-    else:
-        typer.echo(f"{told['id']}: {kind} at {target} for {for_s:g} s")
+    wanted = numbers(parameter or [], "--set")
+    confirm(f"Break {target} ({kind}) for {for_s:g} s?", yes=yes)
+    with connect() as client:
+        told = client.inject_fault(kind, target, for_s, wanted)
+    done(told, f"{told['id']}: {kind} at {target} for {for_s:g} s", as_json=as_json)
 
 
-def parameters(given: Sequence[str]) -> dict[str, float]:
-    """KEY=NUMBER pairs; raises ConfigError.
+@app.command()
+def faults(limit: Limit = 100, cursor: Cursor = None, every: WatchOption = None, as_json: JsonFlag = False) -> None:
+    """List what is broken on purpose just now."""
+    draw = listing(
+        "id",
+        "kind",
+        "component",
+        ("for", lambda row: age(row["since_s"])),
+        ("ends in", lambda row: age(row["remaining_s"])),
+        nothing="nothing is broken on purpose",
+    )
+    ask(lambda client: client.list_faults(limit=limit, cursor=cursor), draw, as_json=as_json, every_s=every)
 
-    >>> parameters(["loss_ratio=0.4"])
-    {'loss_ratio': 0.4}
-    """
-    found = {}
-    for text in given:
-        key, equals, value = text.partition("=")
-        try:
-            found[key] = float(value)
-        except ValueError:
-            raise ConfigError("--set", text, "KEY=NUMBER, e.g. loss_ratio=0.4") from None
-        if not (key and equals):
-            raise ConfigError("--set", text, "KEY=NUMBER, e.g. loss_ratio=0.4")
-    return found
+
+@app.command()
+def end(
+    fault: Annotated[str, typer.Argument(help="Id of a fault, as `x0t lab inject` prints it.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Mend what you injected before its time."""
+    with connect() as client:
+        told = client.end_fault(fault)
+    done(told, f"ended {told['id']}", as_json=as_json)
 
 
 @app.command()

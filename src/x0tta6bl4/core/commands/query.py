@@ -1,112 +1,167 @@
-"""`x0t status`, `x0t incidents`, `x0t explain`: what the running controller knows."""
+"""`x0t status`, `x0t incidents` and `x0t explain`: what the running controller knows, most wanted first."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
 
-from x0tta6bl4.core.commands import client
-from x0tta6bl4.core.commands.output import JsonFlag, console, number, percent, print_json, table
-from x0tta6bl4.core.settings import load
+from x0tta6bl4.core.commands.connection import ask
+from x0tta6bl4.core.commands.ids import NEWEST, incident_id, tail
+from x0tta6bl4.core.commands.live import short, sign
+from x0tta6bl4.core.commands.mesh import LINKS
+from x0tta6bl4.core.commands.output import (
+    Cursor,
+    JsonFlag,
+    Limit,
+    Row,
+    WatchOption,
+    age,
+    alike,
+    grid,
+    listing,
+    number,
+    percent,
+)
+
+Ident = Annotated[
+    str, typer.Argument(help="Id of an incident, or its end, as `x0t incidents` prints it; `last`: the newest.")
+]
+
+PLANS_SHOWN = 3  # the newest ones: a long incident is planned for again and again
+INCIDENTS = (
+    ("id", tail),
+    "state",
+    ("for", lambda row: age(row["open_s"])),
+    "cause",
+    ("where", lambda row: short(row["component"])),
+    ("ago", lambda row: age(row["age_s"])),
+    ("seen", lambda row: row["acknowledged"]),
+    ("did", lambda row: f"{row['action']} ({row['action_state']})" if row["action"] else None),
+)
 
 
-def status(as_json: JsonFlag = False) -> None:
+def status(*, every: WatchOption = None, as_json: JsonFlag = False) -> None:
     """Show the mesh at a glance: nodes, links that are not well, open incidents, latent risks."""
-    told = client.call(load(), "GET", "/v1/mesh/status")
-    if as_json:
-        print_json(told)
-        return
-    out = console()
+    ask(lambda client: client.mesh_status(), _status, as_json=as_json, every_s=every)
+
+
+def _status(told: Row) -> RenderableType:
     nodes = ", ".join(f"{count} {state}" for state, count in told["nodes"].items()) or "none known"
-    out.print(f"{told['health']}  {told['backend']} {told['algorithm']}  nodes: {nodes}", style="bold")
+    head = Text.assemble(sign("well" if told["health"] == "well" else "down"), " ", (told["health"], "bold"))
+    head.append(f"  {told['backend']} {told['algorithm']}  nodes: {nodes}  links: {len(told['links'])}")
+    parts: list[RenderableType] = [head]
+    if told["kill_switch"]:
+        parts.append(Text("the kill switch is on: no action is started; `x0t control release` ends that", "bold red"))
+    if told["paused"]:
+        parts.append(Text("paused: it watches and plans nothing; `x0t control resume` ends that", "bold yellow"))
     ill = [link for link in told["links"] if link["state"] != "well"]
     if ill:
-        links = table("links not well", "link", "state", "loss", "rtt")
-        for link in ill:
-            name = f"{link['source']} > {link['target']} ({link['interface']})"
-            links.add_row(name, link["state"], percent(link["loss_ratio"]), number(link["rtt_ms"], "ms"))
-        out.print(links)
+        parts.append(grid("links not well", ill, *LINKS))
     if told["incidents_open"]:
-        out.print(_incident_table("open incidents", told["incidents_open"]))
-    for risk in told["risks"]:
-        out.print(f"risk {risk['component']}: {risk['title']}. {risk['remedy']}", style="yellow")
-    for sensor, why in told["sensor_errors"].items():
-        out.print(f"blind {sensor}: {why}", style="red")
+        parts.append(grid("open incidents", told["incidents_open"], *INCIDENTS))
+    parts += [
+        Text(f"risk: {risk['title']}: {where}. {risk['remedy']}", "yellow") for risk, where in alike(told["risks"])
+    ]
+    parts += [Text(f"blind {sensor}: {why}", "red") for sensor, why in told["sensor_errors"].items()]
+    return Group(*parts)
 
 
 def incidents(
+    *,
     state: Annotated[str, typer.Option(help="all, open, mitigated or closed.")] = "all",
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 20,
+    cause: Annotated[str | None, typer.Option(help="Of this cause only, e.g. link-lossy.", show_default=False)] = None,
+    component: Annotated[
+        str | None, typer.Option(help="Of this component only: KIND/NAME.", show_default=False)
+    ] = None,
+    acknowledged: Annotated[
+        bool | None,
+        typer.Option("--seen/--unseen", help="Only those that a person has (not) seen.", show_default=False),
+    ] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    every: WatchOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """List incidents, newest first."""
-    told = client.call(load(), "GET", "/v1/incidents", state=state, limit=limit)
-    if as_json:
-        print_json(told)
-        return
-    if not told["incidents"]:
-        console().print("no incidents")
-        return
-    console().print(_incident_table("", told["incidents"]))
+    ask(
+        lambda client: client.list_incidents(
+            state=state, cause=cause, component=component, acknowledged=acknowledged, limit=limit, cursor=cursor
+        ),
+        listing(*INCIDENTS, nothing="no incidents"),
+        as_json=as_json,
+        every_s=every,
+    )
 
 
-def explain(
-    incident: Annotated[str, typer.Argument(help="Id of an incident, as `x0t incidents` prints it.")],
-    as_json: JsonFlag = False,
-) -> None:
+def explain(incident: Ident = NEWEST, every: WatchOption = None, as_json: JsonFlag = False) -> None:
     """Tell one incident from its evidence to its proof."""
-    told = client.call(load(), "GET", f"/v1/incidents/{client.part(incident)}")
-    if as_json:
-        print_json(told)
-        return
-    _explain(told)
+    ask(
+        lambda client: client.get_incident(incident_id(client, incident)),
+        _explained,
+        as_json=as_json,
+        every_s=every,
+    )
 
 
-def _incident_table(title: str, rows: list[dict[str, Any]]) -> Any:
-    made = table(title, "id", "state", "cause", "component", "sure", "age", "open for", "action", "")
-    for row in rows:
-        made.add_row(
-            row["id"],
-            row["state"],
-            row["cause"],
-            row["component"],
-            percent(row["confidence"]),
-            number(row["age_s"], "s"),
-            number(row["open_s"], "s"),
-            row["action"] or "-",
-            row["action_state"] or "",
-        )
-    return made
+def _explained(told: Row) -> RenderableType:
+    head = f"{told['cause']} at {told['component']}  ({told['state']}, {percent(told['confidence'])} sure)"
+    parts: list[RenderableType] = [
+        Text(head, "bold"),
+        Text(f"found {number(told['detect_s'], 's', 2)} after the first sign of it, {age(told['age_s'])} ago"),
+    ]
+    if told["acknowledged"]:
+        parts.append(Text(f"seen by {told['acknowledged_by'] or 'a person'}"))
+    parts += [Text(words) for words in (told["note"], told["evidence"]["detail"]) if words]
+    parts.append(evidence(told["evidence"]))
+    parts += [
+        Text(f"or: {one['code']} at {one['component']} ({percent(one['confidence'])})") for one in told["causes"][1:]
+    ]
+    earlier = len(told["plans"]) - PLANS_SHOWN
+    if earlier > 0:
+        parts.append(Text(f"{earlier} earlier plans are not shown: `x0t plan list`", "dim"))
+    parts += [candidates(plan) for plan in told["plans"][-PLANS_SHOWN:]]
+    parts.append(timeline(told["timeline"]))
+    return Group(*parts)
 
 
-def _explain(told: dict[str, Any]) -> None:
-    out = console()
-    sure = percent(told["confidence"])
-    out.print(f"{told['cause']} at {told['component']}  ({told['state']}, {sure} sure)", style="bold")
-    out.print(f"found {number(told['detect_s'], 's', 2)} after the first sign of it")
-    if told["evidence"]["detail"]:
-        out.print(told["evidence"]["detail"])
-    evidence = table("evidence", "symptom", "component", "value", "threshold", "for")
-    for symptom in told["evidence"]["symptoms"]:
-        value, threshold = number(symptom["value"], digits=2), number(symptom["threshold"], digits=2)
-        age = number(symptom["since_age_s"], "s")
-        evidence.add_row(symptom["code"], symptom["component"], f"{symptom['metric']} {value}", threshold, age)
-    out.print(evidence)
-    for other in told["causes"][1:]:
-        out.print(f"or: {other['code']} at {other['component']} ({percent(other['confidence'])})")
-    for plan in told["plans"]:
-        considered = table("considered", "action", "target", "score", "risk", "worked", "refused by")
-        for one in plan["candidates"]:
-            worked = f"{percent(one['success_rate'])} of {one['trials']}"
-            refusal = f"{one['refused_by']} {one['reason']}".strip()
-            target = one["action"]["target"]
-            score, risk = number(one["score"], digits=2), number(one["risk"], digits=2)
-            considered.add_row(one["action"]["kind"], target, score, risk, worked, refusal)
-        out.print(considered)
-    line = table("timeline", "ago", "what", "where", "details")
-    for event in told["timeline"]:
-        data = event["data"]
-        words = data.get("detail") or data.get("kind") or data.get("code") or ""
-        line.add_row(number(event["age_s"], "s"), event["type"], data.get("target") or event["component"], str(words))
-    out.print(line)
+def evidence(told: Row) -> RenderableType:
+    """Symptoms as a table."""
+    return grid(
+        "evidence",
+        told["symptoms"],
+        ("symptom", lambda row: row["code"]),
+        "component",
+        ("value", lambda row: f"{row['metric']} {number(row['value'], digits=2)}"),
+        ("threshold", lambda row: number(row["threshold"], digits=2)),
+        ("for", lambda row: age(row["since_age_s"])),
+    )
+
+
+def candidates(plan: Row) -> RenderableType:
+    """What a plan considered, as a table."""
+    return grid(
+        f"considered, {plan['state']} (plan {tail(plan)})",
+        plan["candidates"],
+        ("action", lambda row: row["action"]["kind"]),
+        ("target", lambda row: row["action"]["target"]),
+        ("score", lambda row: number(row["score"], digits=2)),
+        ("risk", lambda row: number(row["risk"], digits=2)),
+        ("worked", lambda row: f"{percent(row['success_rate'])} of {row['trials']}"),
+        ("refused by", lambda row: row["refused_by"]),
+        ("why", lambda row: row["reason"]),
+    )
+
+
+def timeline(events: list[Row]) -> RenderableType:
+    """Events as a table."""
+    return grid(
+        "timeline",
+        events,
+        ("ago", lambda row: age(row["age_s"])),
+        ("what", lambda row: row["type"]),
+        ("where", lambda row: row["data"].get("target") or row["component"]),
+        ("details", lambda row: row["data"].get("detail") or row["data"].get("kind") or row["data"].get("code")),
+    )

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from x0tta6bl4.core.commands.output import Exit, JsonFlag, console, print_json
+from x0tta6bl4.core.commands.output import Exit, JsonFlag, YesFlag, confirm, console, print_json, working
 from x0tta6bl4.core.settings import load
 from x0tta6bl4.errors import ConfigError
 
@@ -42,7 +42,7 @@ def backup(
     """Copy the store to FILE, also while a controller uses it; FILE is whole or untouched."""
     if file.exists() and not (force and file.is_file()):
         raise ConfigError("file", str(file), "a file that does not exist, or one to replace with --force")
-    with _open(_url(agent=agent)) as store:
+    with working("copying"), _open(_url(agent=agent)) as store:
         store.backup(file)
         place = store.place
     size = file.stat().st_size
@@ -56,10 +56,14 @@ def backup(
 def restore(
     file: Annotated[Path, typer.Argument(help="A copy that `x0t store backup` made.")],
     agent: AgentFlag = False,
+    yes: YesFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Put a copy in the store's place; refused while a controller uses it. What was there is kept beside it."""
-    aside = _late("store").restore(_url(agent=agent), file)
+    url = _url(agent=agent)
+    confirm(f"Put {file} in the place of what this controller decided?", yes=yes)
+    with working("restoring"):
+        aside = _late("store").restore(url, file)
     if as_json:
         print_json({"file": str(file), "before": str(aside) if aside else None})
         return
@@ -69,7 +73,7 @@ def restore(
 @app.command()
 def check(agent: AgentFlag = False, as_json: JsonFlag = False) -> None:
     """Read the whole store and say whether anything in it is damaged (exit code 1); works beside a controller."""
-    with _open(_url(agent=agent)) as store:
+    with working("reading all of it"), _open(_url(agent=agent)) as store:
         found = store.examine()
     if as_json:
         print_json(found.document())

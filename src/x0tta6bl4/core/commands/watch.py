@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
+import signal
 import socket
 import sys
 import threading
@@ -13,15 +15,13 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import typer
-import uvicorn
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
 from x0tta6bl4.core import access, documents
-from x0tta6bl4.core.app import create_app
-from x0tta6bl4.core.commands.live import LiveView, short, words
-from x0tta6bl4.core.readers import Readers
+from x0tta6bl4.core.commands.live import EVENTS_SHOWN, LiveView, short, words
+from x0tta6bl4.core.readers import Readers, Snapshot
 from x0tta6bl4.core.settings import Settings
 from x0tta6bl4.core.state import State
 from x0tta6bl4.core.view import MeshView, Source
@@ -48,6 +48,7 @@ def watch(source: Source, settings: Settings, *, style: str, api: bool = True, s
     """
     state = State(settings=settings, source=source, log=style == "logs")
     with ExitStack() as stack:
+        stack.enter_context(_terminated_as_interrupted())
         if style != "logs":
             _quiet()
         if api:
@@ -66,6 +67,23 @@ def watch(source: Source, settings: Settings, *, style: str, api: bool = True, s
                 typer.echo("stopping")
 
 
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM (a supervisor's stop) ends it as Ctrl-C does: mitigations are withdrawn, the store is closed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread gets signals
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def style_for(*, as_json: bool, logs_by_default: bool = False) -> str:
     """How to show it here: JSON if asked for, the live view on a terminal."""
     if as_json:
@@ -80,8 +98,9 @@ def serving(state: State, settings: Settings) -> Iterator[None]:
     """Serve the API on a thread of its own; raises Permanent where its address is taken."""
     access.ensure(settings.token_file)
     listener = _listen(settings.api.host, settings.api.port)
-    config = uvicorn.Config(create_app(settings=settings, state=state, source=None), log_config=None, access_log=False)
-    server = uvicorn.Server(config)
+    uvicorn, app = (importlib.import_module(name) for name in ("uvicorn", "x0tta6bl4.core.app"))  # late: heavy
+    served = app.create_app(settings=settings, state=state, source=None)
+    server = uvicorn.Server(uvicorn.Config(served, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run, args=([listener],), name="api", daemon=True)
     thread.start()
     try:
@@ -150,8 +169,19 @@ def _live(source: Source, state: State, footer: str, seconds: float | None) -> N
         for _ in _turns(source, seconds):
             snapshot = state.readers.snapshot()
             if snapshot is not None:
-                live.update(view.screen(snapshot, state.readers.incidents()), refresh=True)
+                live.update(drawn(view, snapshot, state.readers), refresh=True)
     console.print(Text(summary(state.readers)))
+
+
+def drawn(view: LiveView, snapshot: Snapshot, readers: Readers) -> RenderableType:
+    """The screen of a mesh in this process, out of the same documents that the API serves."""
+    now, files = snapshot.iteration.at, readers.incidents()
+    events, _ = readers.events(max(0, readers.last_number() - EVENTS_SHOWN))
+    return view.screen(
+        documents.status(snapshot, files),
+        [documents.incident_row(file, now) for file in files],
+        [documents.event(one, now) for one in events],
+    )
 
 
 def _lines(source: Source, state: State, footer: str, seconds: float | None) -> None:

@@ -54,14 +54,14 @@ class Reader:
     """The reading half of a store over one connection. shift: (field, UTC seconds) -> monotonic."""
 
     def __init__(self, connection: Connection, shift: Shift) -> None:
-        self._connection, self._shift = connection, shift
+        self._connection, self.shift = connection, shift
 
     def incidents(self, where: Any, limit: int | None = None) -> list[Incident]:
         """Incidents that fulfil an SQL condition, newest last."""
         table = schema.incidents
         newest = select(table.c.body).where(where).order_by(table.c.opened_utc.desc(), table.c.id.desc())
         bodies = self._connection.execute(newest.limit(limit)).scalars()
-        return [decode(Incident, body, self._shift) for body in bodies][::-1]
+        return [decode(Incident, body, self.shift) for body in bodies][::-1]
 
     def open_incidents(self) -> list[Incident]:
         """Incidents that are not closed, oldest first."""
@@ -72,7 +72,7 @@ class Reader:
         table = schema.actions.c
         leased = and_(table.state == ActionState.CONFIRMED.value, table.lease.is_(True))
         found = self._connection.execute(select(table.body).where(or_(table.state.not_in(_FINAL), leased)))
-        records = [decode(ActionRecord, body, self._shift) for body in found.scalars()]
+        records = [decode(ActionRecord, body, self.shift) for body in found.scalars()]
         return sorted(records, key=lambda record: (record.proposed_at, record.id))
 
     def past_actions(self, limit: int) -> list[ActionRecord]:
@@ -82,7 +82,7 @@ class Reader:
         still = select(incidents.id).where(incidents.state != IncidentState.CLOSED.value)
         wanted = select(table.body).where(or_(table.id.in_(newest), table.incident.in_(still)))
         found = self._connection.execute(wanted.order_by(table.at_utc, table.seq)).scalars()
-        return [decode(ActionRecord, body, self._shift) for body in found]
+        return [decode(ActionRecord, body, self.shift) for body in found]
 
     def statistics(self) -> dict[tuple[str, str], tuple[int, int]]:
         """(cause code, action kind) -> (trials whose result is known, those of them that healed for good)."""
@@ -120,24 +120,24 @@ class Reader:
 
     def _of(self, incident: str, table: Any, kind: Any) -> list[Any]:
         found = select(table.c.body).where(table.c.incident == incident).order_by(table.c.at_utc, table.c.seq)
-        return [decode(kind, body, self._shift) for body in self._connection.execute(found).scalars()]
+        return [decode(kind, body, self.shift) for body in self._connection.execute(found).scalars()]
 
     def events(self, source: str, after_seq: int, limit: int) -> list[Event]:
         """Events of one source above a sequence, in order."""
         table = schema.events.c
         found = select(schema.events).where(table.source == source, table.number > after_seq).order_by(table.number)
-        return [
-            Event(
-                row.number,
-                self._shift("at", row.at_utc),
-                row.source,
-                row.type,
-                row.incident,
-                row.component,
-                decode_free(row.data, self._shift),
-            )
-            for row in self._connection.execute(found.limit(limit))
-        ]
+        return [self.event(row) for row in self._connection.execute(found.limit(limit))]
+
+    def standing(self, source: str, types: Sequence[str]) -> list[Event]:
+        """Events of one source and of some types, in order."""
+        table = schema.events.c
+        found = select(schema.events).where(table.source == source, table.type.in_(types)).order_by(table.number)
+        return [self.event(row) for row in self._connection.execute(found)]
+
+    def event(self, row: Any) -> Event:
+        """A row of the events as the value."""
+        at, data = self.shift("at", row.at_utc), decode_free(row.data, self.shift)
+        return Event(row.number, at, row.source, row.type, row.incident, row.component, data)
 
     def passes(self, after_seq: int, limit: int) -> list[Pass]:
         """Passes that decided something, in the order in which they were kept."""

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -23,7 +24,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION: Final = 1
+VERSION: Final = 3
 """The schema this code writes; equals the number of the newest migration."""
 
 metadata = MetaData()
@@ -173,6 +174,7 @@ events = Table(
     Column("data", JSON, nullable=False),
     UniqueConstraint("source", "number", name="uq_events_number"),
     Index("ix_events_at", "at_utc"),
+    Index("ix_events_incident", "incident", "number"),
 )
 
 inventory = Table(
@@ -194,4 +196,50 @@ windows = Table(
     _time("end_utc"),
     _text("reason"),
     Index("ix_windows_end", "end_utc"),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", String(255), primary_key=True),
+    *_written(),
+    _time("at_utc"),
+    Column("facts", JSON, nullable=False),  # the document's metadata
+    _text("content"),
+    Index("ix_documents_seq", "seq"),
+)
+
+passages = Table(  # cut from the documents; SQLite has their words in the FTS5 table `passages_words` too
+    "passages",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    *_written(),
+    Column("document", String(255), nullable=False),
+    Column("number", Integer, nullable=False),
+    _text("body"),
+    Column("model", String(64), nullable=False),  # what measured the vectors, "" for none
+    Column("windows", Integer, nullable=False),
+    Column("vectors", LargeBinary, nullable=True),  # float32, little-endian, [windows, dim]
+    UniqueConstraint("document", "number", name="uq_passages_number"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    *_written(),
+    _time("at_utc"),
+    _text("query"),
+    Column("document", String(255), nullable=False),
+    Column("helped", Boolean, nullable=False),
+    Index("ix_feedback_seq", "seq"),
+)
+
+learned = Table(
+    "learned",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    *_written(),
+    _time("at_utc"),
+    Column("body", LargeBinary, nullable=False),
 )

@@ -21,6 +21,7 @@ from x0tta6bl4.core.store.reads import History, Pass, Reader
 from x0tta6bl4.core.store.trouble import troubles
 from x0tta6bl4.core.store.writes import Writer
 from x0tta6bl4.errors import ConfigError, StoreError
+from x0tta6bl4.mape_k.commands import STANDING
 from x0tta6bl4.model import ActionRecord, Component, Event, Incident, IncidentState, Iteration, Plan, Window
 from x0tta6bl4.ports import Clock, Random
 
@@ -85,6 +86,11 @@ class SqlStore:
             connection.execute(change.values(**row))
         self._ids = Ids(self._clock, self._random, self.epoch)
 
+    @property
+    def dialect(self) -> str:
+        """What keeps it: `sqlite` or `postgresql`."""
+        return self._engine.dialect.name
+
     def close(self) -> None:
         """Let the store go; a second call does nothing, any other call after it raises StoreError."""
         self._closed = True
@@ -120,7 +126,8 @@ class SqlStore:
             yield connection
 
     @contextmanager
-    def _writer(self) -> Iterator[Writer]:
+    def writing(self) -> Iterator[Writer]:
+        """One transaction's writing half: kept when the block ends, nothing of it where the block raises."""
         if self.reader:
             raise StoreError(f"store {self.place}: was opened for reading only")
         with troubles(self.place), self._transaction() as connection:
@@ -136,7 +143,8 @@ class SqlStore:
             writer.finish()
 
     @contextmanager
-    def _reading(self) -> Iterator[Reader]:
+    def reading(self) -> Iterator[Reader]:
+        """One transaction's reading half."""
         with troubles(self.place), self._connect() as connection:
             yield Reader(connection, self._to_local)
 
@@ -150,7 +158,7 @@ class SqlStore:
         iterations: Sequence[Iteration] = (),
     ) -> None:
         """Keep all of it in one transaction that is on disk when this returns; raises StoreError and keeps nothing."""
-        with self._writer() as writer:
+        with self.writing() as writer:
             writer.incidents(incidents)
             writer.actions(actions)
             writer.plans(plans)
@@ -160,12 +168,12 @@ class SqlStore:
 
     def open_incidents(self) -> Sequence[Incident]:
         """Incidents that are not closed, oldest first."""
-        with self._reading() as reader:
+        with self.reading() as reader:
             return reader.open_incidents()
 
     def open_actions(self) -> Sequence[ActionRecord]:
         """Actions that are not final, and confirmed mitigations whose lease is not reverted; oldest first."""
-        with self._reading() as reader:
+        with self.reading() as reader:
             return reader.open_actions()
 
     def past_actions(self, limit: int = 200) -> Sequence[ActionRecord]:
@@ -173,29 +181,34 @@ class SqlStore:
 
         The last changed is last. Without them an attempt would be counted twice, and the rate guards would forget.
         """
-        with self._reading() as reader:
+        with self.reading() as reader:
             return reader.past_actions(limit)
 
     def statistics(self) -> Mapping[tuple[str, str], tuple[int, int]]:
         """(cause code, action kind) -> (trials whose result is known, those of them that healed for good)."""
-        with self._reading() as reader:
+        with self.reading() as reader:
             return reader.statistics()
 
     def events(self, after_seq: int = -1, limit: int = 1000, source: str | None = None) -> Sequence[Event]:
         """Events of one source (by default this store's origin) with a sequence above `after_seq`, in order."""
-        with self._reading() as reader:
+        with self.reading() as reader:
             return reader.events(self.origin if source is None else source, after_seq, limit)
+
+    def standing(self, types: Sequence[str]) -> Sequence[Event]:
+        """This store's own events of some types, in order: what people decided and what holds over restarts."""
+        with self.reading() as reader:
+            return reader.standing(self.origin, types)
 
     def last_event(self, source: str | None = None) -> int:
         """The highest event sequence of a source; 0 where there is none. A restarted loop counts on from it."""
         table = schema.events.c
         wanted = self.origin if source is None else source
-        with self._reading() as reader:
+        with self.reading() as reader:
             return int(reader.rows(select(func.max(table.number)).where(table.source == wanted))[0][0] or 0)
 
     def incident(self, identity: str) -> History | None:
         """One incident with its timeline and evidence; None where it is unknown."""
-        with self._reading() as reader:
+        with self.reading() as reader:
             return reader.history(identity)
 
     def incidents(
@@ -213,17 +226,17 @@ class SqlStore:
             *([] if component is None else [table.component == str(component)]),
             *([table.cause == cause] if cause else []),
         ]
-        with self._reading() as reader:
+        with self.reading() as reader:
             return reader.incidents(and_(true(), *wanted), limit)
 
     def iterations(self, after_seq: int = 0, limit: int = 100) -> Sequence[Pass]:
         """The passes that decided something, after a row sequence, in order."""
-        with self._reading() as reader:
+        with self.reading() as reader:
             return reader.passes(after_seq, limit)
 
     def put_inventory(self, component: Component, facts: Mapping[str, object]) -> None:
         """Expect a component from now on, with what is known of it (a node's MAC addresses); replaces its entry."""
-        with self._writer() as writer:
+        with self.writing() as writer:
             row = {"component": str(component), **writer.stamp(), "at_utc": self._clock.utc()}
             writer.upsert(schema.inventory, [{**row, "facts": encode_free(dict(facts))}], ["component"])
 
@@ -233,13 +246,13 @@ class SqlStore:
 
     def inventory(self) -> Mapping[Component, Mapping[str, object]]:
         """What is expected to be there, by component."""
-        with self._reading() as reader:
+        with self.reading() as reader:
             rows = reader.rows(select(schema.inventory).order_by(schema.inventory.c.component))
             return {Component.parse(row.component): decode_free(row.facts) for row in rows}
 
     def put_window(self, window: Window) -> str:
         """Keep a time of expected trouble; returns its id."""
-        with self._writer() as writer:
+        with self.writing() as writer:
             identity = writer.new_id()
             times = {"start_utc": self._to_utc("start", window.start), "end_utc": self._to_utc("end", window.end)}
             what = {"component": str(window.component), "reason": window.reason, **times}
@@ -253,7 +266,7 @@ class SqlStore:
     def windows(self) -> Mapping[str, Window]:
         """The windows that have not ended, by id, earliest start first."""
         table, local = schema.windows.c, self._to_local
-        with self._reading() as reader:
+        with self.reading() as reader:
             ahead = select(schema.windows).where(table.end_utc > self._clock.now() + self._offset)
             return {
                 row.id: Window(
@@ -263,12 +276,17 @@ class SqlStore:
             }
 
     def prune(self, before_utc: float) -> None:
-        """Drop passes and events kept before a time; incidents, actions, plans and outcomes are kept for good."""
+        """Drop passes and events kept before a time.
+
+        Incidents, actions, plans, outcomes, and what people set at run time are kept for good.
+        """
         self._delete(schema.iterations, schema.iterations.c.at_utc < before_utc)
         same = schema.events.alias()
         # Of each source one stays: `last_event` must go on counting.
         newest = select(func.max(same.c.number)).where(same.c.source == schema.events.c.source).scalar_subquery()
-        self._delete(schema.events, (schema.events.c.at_utc < before_utc) & (schema.events.c.number < newest))
+        table = schema.events.c
+        old = (table.at_utc < before_utc) & (table.number < newest) & table.type.not_in(STANDING)
+        self._delete(schema.events, old)
 
     def _delete(self, table: Any, where: Any) -> None:
         if self.reader:

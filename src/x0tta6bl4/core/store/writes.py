@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, select, tuple_, update
+from sqlalchemy import Connection, Executable, Table, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from x0tta6bl4.core.store import schema
@@ -52,6 +52,10 @@ class Writer:
     def new_id(self) -> str:
         """An identity for one row."""
         return self._ids()
+
+    def execute(self, statement: Executable, rows: Sequence[Row] | None = None) -> None:
+        """Any one statement, for the tables that have writers of their own."""
+        self._connection.execute(statement, rows)
 
     def upsert(self, table: Table, rows: Sequence[Row], keys: Sequence[str]) -> None:
         """Insert rows, or replace all columns of those whose keys are there."""
