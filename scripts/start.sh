@@ -8,5 +8,5 @@ cd "$(dirname "$0")/.."
 . scripts/venv.sh
 
 make_venv ""
-if [ -n "${X0TTA6BL4_NO_START:-}" ]; then say "ready: .venv/bin/x0t demo"; exit 0; fi
-exec .venv/bin/x0t demo "$@"
+if [ -n "${X0TTA6BL4_NO_START:-}" ]; then say "ready: $VENV/bin/x0t demo"; exit 0; fi
+exec "$VENV/bin/x0t" demo "$@"

