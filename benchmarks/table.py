@@ -1,5 +1,6 @@
-"""A score as a Markdown table: `python benchmarks/table.py SCORE.json [--into README.md --name sim]`.
+"""Scores as a Markdown table: `python benchmarks/table.py SCORE.json.. [--into README.md --name sim]`.
 
+Of one file the totals are printed too; of several (one for each algorithm, say) only the faults, by their medians.
 With --into the table replaces what stands between `<!-- measured: NAME begin -->` and `<!-- measured: NAME end -->`.
 """
 
@@ -75,13 +76,13 @@ def middle(values: list[float | None]) -> str:
 def main() -> int:
     """Print the table, or put it into a document."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("score", type=Path)
+    parser.add_argument("score", type=Path, nargs="+")
     parser.add_argument("--into", type=Path)
     parser.add_argument("--name", default="sim")
     chosen = parser.parse_args()
-    document = json.loads(chosen.score.read_text())
-    runs = list(document["runs"].values()) if isinstance(document["runs"], dict) else document["runs"]
-    text = "\n".join([*totals(document["total"]), "", *by_scenario(runs)])
+    scores = [json.loads(path.read_text()) for path in chosen.score]
+    above = [*totals(scores[0]["total"]), ""] if len(scores) == 1 else []
+    text = "\n".join([*above, *by_scenario([run for score in scores for run in score["runs"]])])
     if chosen.into is None:
         print(text)
         return 0
