@@ -175,6 +175,7 @@ def routes(state: State) -> APIRouter:
         wanted = {name: value for name, value in given if value}
 
         async def call(rag: RAGAnalyzer) -> tuple[list[KnownPassage], dict[str, Any]]:
+            """On the knowledge base's thread."""
             return await asyncio.to_thread(listed, rag, wanted, cursor, limit), state.knowledge.standing(rag)
 
         items, base = await asked(state, call)
@@ -185,6 +186,7 @@ def routes(state: State) -> APIRouter:
         """One passage; of a document the first."""
 
         async def call(rag: RAGAnalyzer) -> KnownPassage:
+            """On the knowledge base's thread."""
             return passage_of(rag, ident)
 
         found = await asked(state, call)

@@ -74,6 +74,7 @@ def routes(state: State) -> APIRouter:
         query = clean(query)[:QUERY_MAX]
 
         async def call(rag: RAGAnalyzer) -> Feedback:
+            """On the knowledge base's thread."""
             said = Feedback(query, passage_of(rag, request.passage).document.id, request.helped)
             await rag.say(said)
             return said

@@ -65,6 +65,7 @@ async def kept(state: State, document: Document) -> Response:
     """The answer once a document is kept and can be found."""
 
     async def call(rag: RAGAnalyzer) -> int:
+        """On the knowledge base's thread."""
         return await rag.index_knowledge([document])
 
     await asked(state, call)
@@ -100,6 +101,7 @@ def routes(state: State) -> APIRouter:
         """Forget the note or the page that a passage is of; 409 for what would come back or is history."""
 
         async def call(rag: RAGAnalyzer) -> str:
+            """On the knowledge base's thread."""
             document = passage_of(rag, ident).document
             source = str(document.metadata.get("source"))
             if source != NOTES and not source.startswith(f"{PAGES}/"):
