@@ -82,7 +82,8 @@ def main() -> int:
     chosen = parser.parse_args()
     scores = [json.loads(path.read_text()) for path in chosen.score]
     above = [*totals(scores[0]["total"]), ""] if len(scores) == 1 else []
-    text = "\n".join([*above, *by_scenario([run for score in scores for run in score["runs"]])])
+    runs = [run for score in scores for run in (*score["runs"], *score.get("other_runs", ()))]
+    text = "\n".join([*above, *by_scenario(runs)])
     if chosen.into is None:
         print(text)
         return 0
