@@ -106,7 +106,7 @@ def child(folder: Path, start: float, seed: int, *, fuse: int = 0, calm: bool = 
     def emit(event: Event) -> None:
         say(seq=event.seq, type=event.type, incident=event.incident, id=event.data.get("id", ""))
 
-    agent.loop.emit = emit
+    agent.loop.outbox.emit = emit
     refused, settled = "", False
     began = clock.now()
     while clock.now() - began < SETTLE_S and not (calm and settled):
@@ -127,7 +127,7 @@ def child(folder: Path, start: float, seed: int, *, fuse: int = 0, calm: bool = 
 def at_rest(agent: Agent) -> bool:
     """Nothing is open, and the store knows it."""
     loop = agent.loop
-    return not (loop.knowledge.open or loop.executor.live or loop._pending or loop._flying)  # noqa: SLF001
+    return not (loop.knowledge.open or loop.executor.live) and loop.outbox.empty
 
 
 @contextmanager

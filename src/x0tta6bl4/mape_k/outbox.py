@@ -40,7 +40,7 @@ class Outbox:
     """
 
     def __init__(self, store: Store, worker: Worker, origin: str, emit: Callable[[Event], None]) -> None:
-        self._store, self._worker, self._origin, self._emit = store, worker, origin, emit
+        self._store, self._worker, self._origin, self.emit = store, worker, origin, emit
         self.pending, self._flying = Batch(), Batch()
         self._published: list[Event] = []
         self._seq = store.last_event()
@@ -94,10 +94,15 @@ class Outbox:
             return None
         for event in batch.events:
             self._published.append(event)
-            self._emit(event)
+            self.emit(event)
         for call in batch.when_kept:
             call()
         return batch
+
+    @property
+    def empty(self) -> bool:
+        """Is everything that was said kept?"""
+        return not (self.pending or self._flying)
 
     def take_published(self) -> tuple[Event, ...]:
         """Events that were published since the last question."""
