@@ -1,1 +1,6 @@
 """Makes `tests/` importable, so that tests in every folder share `hand_made`."""
+
+import signal
+
+# What a shell starts in the background ignores SIGINT, and so would all that tests start and end with Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
