@@ -28,8 +28,9 @@ import numpy as np  # noqa: E402  # the thread limits above must come first
 from x0tta6bl4.catalog import Scope  # noqa: E402
 from x0tta6bl4.core.store import SqlStore  # noqa: E402
 from x0tta6bl4.mape_k.inline import InlineWorker  # noqa: E402
-from x0tta6bl4.mape_k.loop import Loop, Parts  # noqa: E402
+from x0tta6bl4.mape_k.loop import Loop  # noqa: E402
 from x0tta6bl4.mape_k.memory import MemoryStore  # noqa: E402
+from x0tta6bl4.mape_k.parts import Parts  # noqa: E402
 from x0tta6bl4.ml.actions import NoProber  # noqa: E402
 from x0tta6bl4.ml.integration import MLEnhancedMAPEK  # noqa: E402
 from x0tta6bl4.ml.service import SYSTEM, GivenReadings, Timing, service_catalog  # noqa: E402

@@ -25,8 +25,9 @@ import numpy as np  # noqa: E402  # the thread limits above must come first
 from x0tta6bl4.catalog import Metric, Scope  # noqa: E402
 from x0tta6bl4.core.remote import RemoteActuator  # noqa: E402
 from x0tta6bl4.core.workers import ThreadWorker  # noqa: E402
-from x0tta6bl4.mape_k.loop import Loop, Parts  # noqa: E402
+from x0tta6bl4.mape_k.loop import Loop  # noqa: E402
 from x0tta6bl4.mape_k.memory import MemoryStore  # noqa: E402
+from x0tta6bl4.mape_k.parts import Parts  # noqa: E402
 from x0tta6bl4.model import Component, Edge, Layout, Observation  # noqa: E402
 from x0tta6bl4.network import names  # noqa: E402
 from x0tta6bl4.network.catalog import mesh_catalog  # noqa: E402

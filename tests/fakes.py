@@ -313,6 +313,7 @@ class MeshRig:
         self.symptoms = Symptoms(self.catalog, self.columns, self.baselines)
         self.analyzer = Analyzer(self.catalog, self.graph, self.symptoms, names.node(seat))
         self.analyzer.patience = patience
+        self.state = State(self.catalog, self.columns, self.graph, self.symptoms)
         self.knowledge = Knowledge(
             self.catalog, self.graph, self.analyzer, origin="c", new_id=counted("i"), hold_down_s=hold_down_s
         )

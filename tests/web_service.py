@@ -18,8 +18,9 @@ from x0tta6bl4.catalog import (
     SymptomRule,
 )
 from x0tta6bl4.mape_k.inline import InlineWorker
-from x0tta6bl4.mape_k.loop import Loop, Parts
+from x0tta6bl4.mape_k.loop import Loop
 from x0tta6bl4.mape_k.memory import MemoryStore
+from x0tta6bl4.mape_k.parts import Parts
 from x0tta6bl4.model import (
     Action,
     Component,

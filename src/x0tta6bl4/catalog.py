@@ -8,6 +8,7 @@ actions that help against causes. Nothing in here does anything: `mape_k` interp
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -149,6 +150,18 @@ class ActionKind:
     autonomy: Autonomy = Autonomy.ADVISE
 
 
+@dataclass(frozen=True, slots=True)
+class Carries:
+    """When links of one kind carry something: a value of one of `measured` is fresh, and they hang on nothing broken.
+
+    broken: (kind, metric) pairs; a component of that kind whose fresh value is 0 breaks every link that is part of it.
+    """
+
+    kind: str
+    measured: tuple[str, ...]
+    broken: tuple[tuple[str, str], ...] = ()
+
+
 class View(Protocol):
     """What a catalogue's functions may read of the state: values by component, relations, facts."""
 
@@ -168,6 +181,10 @@ class View(Protocol):
 
     def components(self, kind: str) -> Sequence[Component]:
         """All known components of one kind."""
+        ...
+
+    def live(self) -> Mapping[Component, AbstractSet[Component]]:
+        """Undirected neighbours over links that carry something."""
         ...
 
 
@@ -202,22 +219,28 @@ class Catalog:
     remedies: Mapping[str, Remedy] = field(default_factory=dict)  # cause code -> proposals
     risks: tuple[RiskRule, ...] = ()
     cuts: frozenset[str] = frozenset()  # symptom codes that mean: this link carries nothing
-    carries: Callable[[Component, View], bool] | None = None  # does this link carry anything, as far as is known
+    carries: tuple[Carries, ...] = ()  # which links carry anything, as far as is known; none of it said: all do
     partition: str = ""  # cause code for "a part of the graph is cut off", "" for none
     vertex_down: str = ""  # cause code for "a vertex is dead", the other explanation of a part that is cut off
     unheard: str = ""  # symptom code for "nothing is heard from this vertex"
 
     def __post_init__(self) -> None:
         metrics = {(m.kind, m.name) for m in self.metrics}
-        for rule in self.symptoms:
-            if (rule.kind, rule.metric) not in metrics:
-                raise ConfigError(f"catalog.{self.name}.symptoms.{rule.code}", rule.metric, "a declared metric")
+        for symptom in self.symptoms:
+            if (symptom.kind, symptom.metric) not in metrics:
+                raise ConfigError(f"catalog.{self.name}.symptoms.{symptom.code}", symptom.metric, "a declared metric")
         codes = {s.code for s in self.symptoms}
         for cause in self.causes:
             for expect in cause.expects:
                 if expect.symptom not in codes:
                     raise ConfigError(
                         f"catalog.{self.name}.causes.{cause.code}", expect.symptom, "a declared symptom code"
+                    )
+        for rule in self.carries:
+            for kind, metric in (*((rule.kind, m) for m in rule.measured), *rule.broken):
+                if (kind, metric) not in metrics:
+                    raise ConfigError(
+                        f"catalog.{self.name}.carries.{rule.kind}", f"{kind}.{metric}", "a declared metric"
                     )
 
     @cached_property

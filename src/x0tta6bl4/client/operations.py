@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Generic, TypeVar
 
@@ -14,11 +15,12 @@ from x0tta6bl4.client.wire import Request, part
 Answer = TypeVar("Answer")
 
 
-class Calls(Generic[Answer]):
+class Calls(ABC, Generic[Answer]):
     """How a request becomes an answer; the clients say how."""
 
+    @abstractmethod
     def _send(self, request: Request) -> Answer:
-        raise NotImplementedError
+        """One request to its answer."""
 
     def _get(self, path: str, **query: object) -> Answer:
         return self._send(Request("GET", path, query))

@@ -21,7 +21,8 @@ from x0tta6bl4.errors import ProtocolError
 from x0tta6bl4.lab.participants import NodePorts
 from x0tta6bl4.mape_k.commands import Control
 from x0tta6bl4.mape_k.guards import Limits
-from x0tta6bl4.mape_k.loop import Loop, Parts
+from x0tta6bl4.mape_k.loop import Loop
+from x0tta6bl4.mape_k.parts import Parts
 from x0tta6bl4.model import Component, Iteration, Layout, Observation, Seconds, Window
 from x0tta6bl4.network import names, report, told
 from x0tta6bl4.network.actuators import NodeActuator

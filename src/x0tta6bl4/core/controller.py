@@ -19,7 +19,8 @@ from x0tta6bl4.core.remote import RemoteActuator
 from x0tta6bl4.errors import ProtocolError
 from x0tta6bl4.lab.participants import ControllerPorts
 from x0tta6bl4.mape_k.guards import Limits
-from x0tta6bl4.mape_k.loop import Loop, Parts
+from x0tta6bl4.mape_k.loop import Loop
+from x0tta6bl4.mape_k.parts import Parts
 from x0tta6bl4.model import ActionState, Component, Event, Iteration, Layout, Observation, Relation, Seconds, Window
 from x0tta6bl4.network import names, report, told
 from x0tta6bl4.network.catalog import mesh_catalog

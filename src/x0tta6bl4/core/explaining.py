@@ -13,7 +13,7 @@ from x0tta6bl4.core.archive import Archive, IncidentFilter
 from x0tta6bl4.core.briefs import CATALOG
 from x0tta6bl4.core.knowledge_base import KnowledgeBase
 from x0tta6bl4.core.readers import IncidentFile, Snapshot
-from x0tta6bl4.core.settings import ExplanationSettings
+from x0tta6bl4.core.setting_groups import ExplanationSettings
 from x0tta6bl4.core.view import MeshView
 from x0tta6bl4.errors import NotSupported, Temporary
 from x0tta6bl4.ml.explanation import LANGUAGES, Explanation, Facts, explain, facts

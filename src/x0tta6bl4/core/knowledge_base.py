@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from x0tta6bl4.core.archive import Archive
 from x0tta6bl4.core.knowledge_sources import Sources
-from x0tta6bl4.core.settings import KnowledgeSettings
+from x0tta6bl4.core.setting_groups import KnowledgeSettings
 from x0tta6bl4.errors import ConfigError, NotSupported, ProtocolError, StoreError, Temporary
 from x0tta6bl4.model import IncidentState, Iteration
 from x0tta6bl4.ports import Clock

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from x0tta6bl4.core.archive import Archive, IncidentFilter
 from x0tta6bl4.core.readers import IncidentFile
-from x0tta6bl4.core.settings import KNOWLEDGE_NAMES, KnowledgeSettings
+from x0tta6bl4.core.setting_groups import KNOWLEDGE_NAMES, KnowledgeSettings
 from x0tta6bl4.errors import ConfigError, StoreError
 from x0tta6bl4.knowledge import LANGUAGES
 from x0tta6bl4.mape_k.memory import judge

@@ -7,10 +7,11 @@ by one `FROM` and one `TO` edge. Connectivity is asked over the links that carry
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from x0tta6bl4.model import Component, Edge, Layout, Relation
 
-Neighbours = Mapping[Component, set[Component]]
+Neighbours = Mapping[Component, AbstractSet[Component]]
 
 
 class Graph:

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
-from x0tta6bl4.catalog import ActionKind, Autonomy, Catalog, Scope
+from x0tta6bl4.catalog import ActionKind, Autonomy
 from x0tta6bl4.mape_k.analyzer import Analyzer
 from x0tta6bl4.mape_k.baseline import Baseline
 from x0tta6bl4.mape_k.columns import Columns
 from x0tta6bl4.mape_k.commands import Commands, Control
 from x0tta6bl4.mape_k.executor import LANE, Executor
 from x0tta6bl4.mape_k.graph import Graph
-from x0tta6bl4.mape_k.guards import RULES, Limits, Rule, Situation
+from x0tta6bl4.mape_k.guards import Limits, Situation
 from x0tta6bl4.mape_k.knowledge import Change, Knowledge
 from x0tta6bl4.mape_k.outbox import STORE_LANE, Outbox, action_data, incident_data, plan_data
+from x0tta6bl4.mape_k.parts import Parts
 from x0tta6bl4.mape_k.planner import Planner
 from x0tta6bl4.mape_k.state import State
 from x0tta6bl4.mape_k.symptoms import Symptoms
@@ -43,34 +44,11 @@ from x0tta6bl4.model import (
     Symptom,
     Window,
 )
-from x0tta6bl4.ports import Actuator, Clock, Prober, Ranker, Sensor, Store, Worker
+from x0tta6bl4.ports import Actuator
 
 RISKS_LANE = "risks"
 RISKS_EVERY_S = 5.0
 SILENT_AFTER_S = 5.0  # a sensor that has not answered for so long is an error
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What a loop is built from. `instant` sensors answer at once; `sensors` may block and run in the worker."""
-
-    catalog: Catalog
-    clock: Clock
-    store: Store
-    worker: Worker
-    prober: Prober
-    new_id: Callable[[], str]
-    origin: str
-    scope: Scope
-    sensors: Sequence[Sensor] = ()
-    instant: Sequence[Sensor] = ()
-    actuators: Sequence[Actuator] = ()
-    limits: Limits = field(default_factory=Limits)
-    seat: Component | None = None
-    ranker: Ranker | None = None
-    rules: Sequence[Rule] = RULES
-    hold_down_s: Seconds = 10.0
-    patience_s: Seconds = 0.0  # how long the mesh's loop leaves to a node what the node may heal itself
 
 
 class Loop:
@@ -121,8 +99,6 @@ class Loop:
         self.risks: tuple[Risk, ...] = ()
         self._risks_at = float("-inf")
         self._answered: dict[str, Seconds] = {}
-        self._diagnosed: tuple[object, ...] = ()
-        self._ended: list[ActionRecord] = []
         self._restore()
 
     # -- the picture --------------------------------------------------------------------------------------------
@@ -195,6 +171,7 @@ class Loop:
         if now - self._risks_at >= RISKS_EVERY_S:
             self._risks_at = now
             view = self.state.view(now)
+            view.live()  # here: the worker must not walk a graph that grows
             rules = self.parts.catalog.risks
             self.parts.worker.start(RISKS_LANE, "risks", lambda: [risk for rule in rules for risk in rule(view)])
         taken, self.taken = self.taken, 0

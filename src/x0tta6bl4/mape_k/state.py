@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from x0tta6bl4.catalog import Catalog
-from x0tta6bl4.mape_k.columns import Columns
+from x0tta6bl4.catalog import Carries, Catalog
+from x0tta6bl4.mape_k.columns import Columns, Table
 from x0tta6bl4.mape_k.graph import Graph, Neighbours
 from x0tta6bl4.mape_k.guards import Limits, Situation
 from x0tta6bl4.mape_k.symptoms import Symptoms
@@ -19,8 +20,10 @@ _STEPS = {text + r.value: (r, bool(text)) for r in Relation for text in ("", "~"
 class StateView:
     """`catalog.View` over the columns at one instant."""
 
-    def __init__(self, columns: Columns, graph: Graph, symptoms: Symptoms, now: Seconds) -> None:
-        self._columns, self._graph, self._symptoms, self.now = columns, graph, symptoms, now
+    def __init__(self, state: State, now: Seconds) -> None:
+        self._state, self.now = state, now
+        self._columns, self._graph, self._symptoms = state.columns, state.graph, state.symptoms
+        self._live: Neighbours | None = None
 
     def value(self, component: Component, metric: str) -> float | None:
         """The last value that is not stale."""
@@ -43,40 +46,64 @@ class StateView:
         return self._symptoms.active(code, component)
 
     def live(self) -> Neighbours:
-        """Undirected neighbours over links that carry something."""
-        return self._graph.adjacency(list(self._graph.links))
+        """Undirected neighbours over links that carry something; the same whenever it is asked again."""
+        if self._live is None:
+            self._live = self._state.live(self.now)
+        return self._live
 
 
 class State:
-    """Makes views and situations; the live graph is computed when a pass asks for it."""
+    """Makes views and situations; the live graph is made anew when a link began or ceased to carry something."""
 
     def __init__(self, catalog: Catalog, columns: Columns, graph: Graph, symptoms: Symptoms) -> None:
         self.catalog, self.columns, self.graph, self.symptoms = catalog, columns, graph, symptoms
-        self._live_at: tuple[Seconds, Neighbours] = (-np.inf, {})
+        self._asked: Seconds = -np.inf
+        self._key: tuple[object, ...] = ()  # of what `_live` was made
+        self._live: Neighbours = {}
 
     def view(self, now: Seconds) -> StateView:
         """What catalogue functions may read."""
-        return StateView(self.columns, self.graph, self.symptoms, now)
+        return StateView(self, now)
 
     def live(self, now: Seconds) -> Neighbours:
         """Undirected neighbours over links that carry something now (both directions must not be known dead)."""
-        if self._live_at[0] != now:
-            view = self.view(now)
-            carries = self.catalog.carries
-            dead = {
-                frozenset(ends)
-                for code in self.catalog.cuts
-                if not (rule := self.symptoms.rules[code]).quiet
-                for slot in np.flatnonzero(rule.active)
-                if (ends := self.graph.ends(rule.table.components[slot])) is not None
-            }
-            links = [
-                link
-                for link in self.graph.links
-                if frozenset(self.graph.ends(link) or ()) not in dead and (carries is None or carries(link, view))
-            ]
-            self._live_at = (now, self.graph.adjacency(links))
-        return self._live_at[1]
+        if self._asked != now:
+            self._asked = now
+            dead = self._dead()
+            carrying = [self._carrying(rule, dead, now) for rule in self.catalog.carries]
+            key = (self.graph.version, frozenset(dead), *(mask.tobytes() for _, mask in carrying))
+            if key != self._key:
+                self._key = key
+                links = [t.components[slot] for t, mask in carrying for slot in np.flatnonzero(mask)]
+                if not carrying:
+                    links = [link for link in self.graph.links if link not in dead]
+                self._live = self.graph.adjacency(links)
+        return self._live
+
+    def _dead(self) -> set[Component]:
+        """Links with a symptom that cuts, and all others between the same two vertices."""
+        dead: set[Component] = set()
+        for code in self.catalog.cuts:
+            rule = self.symptoms.rules[code]
+            for slot in () if rule.quiet else np.flatnonzero(rule.active):
+                ends = self.graph.ends(rule.table.components[slot])
+                for one, other in () if ends is None else (ends, ends[::-1]):
+                    links = self.graph.walk(one, ((Relation.FROM, True),))
+                    dead.update(link for link in links if self.graph.ends(link) == (one, other))
+        return dead
+
+    def _carrying(self, rule: Carries, dead: Iterable[Component], now: Seconds) -> tuple[Table, NDArray[np.bool_]]:
+        """The links of one kind, bool [size]: which carry something."""
+        table = self.columns.tables[rule.kind]
+        mask = np.logical_or.reduce([table.fresh(metric, now) for metric in rule.measured])
+        broken = list(dead)
+        for kind, metric in rule.broken:
+            parts = self.columns.tables[kind]
+            zero = parts.fresh(metric, now) & (parts.values[parts.row[metric], : parts.size] == 0)
+            for slot in np.flatnonzero(zero):
+                broken.extend(self.graph.walk(parts.components[slot], ((Relation.PART_OF, True),)))
+        mask[[table.slot[link] for link in broken if link in table.slot]] = False
+        return table, mask
 
     def age_s(self, component: Component, now: Seconds) -> Seconds:
         """How old the newest reading of a component is; infinite where there is none."""

@@ -20,8 +20,9 @@ from x0tta6bl4.clock import SystemClock
 from x0tta6bl4.errors import ConfigError
 from x0tta6bl4.mape_k.guards import RULES, Limits, reversible
 from x0tta6bl4.mape_k.inline import InlineWorker
-from x0tta6bl4.mape_k.loop import Loop, Parts, finish
+from x0tta6bl4.mape_k.loop import Loop, finish
 from x0tta6bl4.mape_k.memory import MemoryStore
+from x0tta6bl4.mape_k.parts import Parts
 from x0tta6bl4.ml import views
 from x0tta6bl4.ml.actions import ActionCall, Actions, Answer, Callables, NoProber, alone, ask, checked_actions
 from x0tta6bl4.ml.results import (

@@ -10,6 +10,7 @@ from typing import Final
 
 from x0tta6bl4.catalog import (
     ActionKind,
+    Carries,
     Catalog,
     CauseRule,
     Expect,
@@ -19,7 +20,7 @@ from x0tta6bl4.catalog import (
     SymptomRule,
 )
 from x0tta6bl4.model import Severity
-from x0tta6bl4.network.remedies import Remedies, carries, for_any_node
+from x0tta6bl4.network.remedies import Remedies, for_any_node
 from x0tta6bl4.network.risks import RULES as RISKS
 
 METRICS: Final = (
@@ -148,6 +149,12 @@ ACTIONS: Final = (
     ActionKind("restart-service", "service", "restart a system service", 0.4, irreversible=True),
 )  # fmt: skip
 
+CARRIES: Final = (
+    Carries("link", ("silence_ms", "last_seen_ms"), (("interface", "attached"), ("interface", "up"))),
+    Carries("route", ("tq",)),
+    Carries("told", ("carries",)),
+)
+
 
 def mesh_catalog(own: str | None = None) -> Catalog:
     """The catalogue of a mesh; `own` is the node whose interfaces this loop may act on (None: the controller)."""
@@ -160,7 +167,7 @@ def mesh_catalog(own: str | None = None) -> Catalog:
         remedies=Remedies(own).by_cause() if own is not None else for_any_node(),
         risks=RISKS,
         cuts=frozenset({"link-silent"}),
-        carries=carries,
+        carries=CARRIES,
         partition="" if own is not None else "partition",  # one node cannot tell who is cut off from whom
         vertex_down="node-down",
         unheard="node-silent",

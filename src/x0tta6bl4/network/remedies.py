@@ -22,19 +22,6 @@ FAST_INTERVAL_MS: Final = 200
 FAST_NODES_MAX: Final = 100  # up to here 5 originator messages a second and node stay under 1 % of 10 Mbit/s
 
 
-def carries(link: Component, view: View) -> bool:
-    """Does this link (or a neighbour's offer) carry mesh traffic, as far as is known?"""
-    if link.kind in ("route", "told"):
-        return view.value(link, "tq" if link.kind == "route" else "carries") is not None
-    if view.value(link, "silence_ms") is None and view.value(link, "last_seen_ms") is None:
-        return False  # nobody measures it any more
-    return not any(
-        view.value(interface, "attached") == 0.0 or view.value(interface, "up") == 0.0
-        for interface in view.related(link, ("part_of",))
-        if interface.kind == "interface"
-    )
-
-
 class Remedies:
     """Proposals for one node's own interfaces."""
 

@@ -8,7 +8,6 @@ from typing import Final
 
 from x0tta6bl4.catalog import RiskRule, View
 from x0tta6bl4.mape_k.graph import cut_points
-from x0tta6bl4.mape_k.state import StateView
 from x0tta6bl4.model import Component, Risk
 from x0tta6bl4.network.kernel import MTU_MIN_BYTES
 
@@ -55,8 +54,6 @@ def small_mtu(view: View) -> Sequence[Risk]:
 
 def single_ways(view: View) -> Sequence[Risk]:
     """Cut vertices and bridges of the live graph."""
-    if not isinstance(view, StateView):
-        return []
     vertices, bridges = cut_points(view.live())
     found = [
         Risk(

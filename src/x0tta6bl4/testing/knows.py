@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from x0tta6bl4.catalog import Catalog, Proposal, SymptomRule
 from x0tta6bl4.model import Cause, Component, Risk
@@ -28,6 +29,10 @@ class Nothing:
     def components(self, kind: str) -> Sequence[Component]:
         """No component is known."""
         return ()
+
+    def live(self) -> Mapping[Component, AbstractSet[Component]]:
+        """No link is known."""
+        return {}
 
 
 def _named_n1(kind: str) -> Component:

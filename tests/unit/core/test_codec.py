@@ -31,6 +31,8 @@ free = st.recursive(
 def strategy(hint):
     """A strategy for one type hint of the model."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Component:
+        return st.builds(Component, texts, texts)
     if dataclasses.is_dataclass(hint):
         hints = typing.get_type_hints(hint)
         return st.builds(hint, **{field.name: strategy(hints[field.name]) for field in dataclasses.fields(hint)})

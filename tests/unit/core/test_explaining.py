@@ -16,7 +16,8 @@ from x0tta6bl4.core.archive import Memory
 from x0tta6bl4.core.knowledge_base import KnowledgeBase
 from x0tta6bl4.core.readers import Readers, action_of
 from x0tta6bl4.core.samples import Samples
-from x0tta6bl4.core.settings import ExplanationSettings, Settings
+from x0tta6bl4.core.setting_groups import ExplanationSettings
+from x0tta6bl4.core.settings import Settings
 from x0tta6bl4.core.view import InterfaceView, LinkView, NodeView
 from x0tta6bl4.errors import ConfigError
 from x0tta6bl4.ml.place import Place, Role

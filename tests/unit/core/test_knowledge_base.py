@@ -18,7 +18,8 @@ from x0tta6bl4.core.archive import IncidentFilter
 from x0tta6bl4.core.knowledge_base import KnowledgeBase
 from x0tta6bl4.core.knowledge_sources import Sources, healed
 from x0tta6bl4.core.readers import IncidentFile
-from x0tta6bl4.core.settings import KnowledgeSettings, Settings
+from x0tta6bl4.core.setting_groups import KnowledgeSettings
+from x0tta6bl4.core.settings import Settings
 from x0tta6bl4.errors import ConfigError, NotSupported, StoreError, Temporary
 from x0tta6bl4.ml.rag import RAGAnalyzer
 from x0tta6bl4.ml.retrieval.ports import MemoryKnowledge

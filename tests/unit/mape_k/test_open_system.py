@@ -22,8 +22,9 @@ from x0tta6bl4.mape_k.baseline import WARM_UP, Baseline
 from x0tta6bl4.mape_k.columns import Table
 from x0tta6bl4.mape_k.guards import Limits
 from x0tta6bl4.mape_k.inline import InlineWorker
-from x0tta6bl4.mape_k.loop import Loop, Parts
+from x0tta6bl4.mape_k.loop import Loop
 from x0tta6bl4.mape_k.memory import MemoryStore
+from x0tta6bl4.mape_k.parts import Parts
 from x0tta6bl4.model import Action, Component, Did, Edge, Layout, Relation
 
 BARREL, PIPES = Component("barrel", "b"), tuple(Component("pipe", f"p{i}") for i in range(3))

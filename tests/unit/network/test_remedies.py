@@ -3,7 +3,7 @@
 import pytest
 
 from x0tta6bl4.mape_k.graph import Graph
-from x0tta6bl4.model import Action, Cause, Component, Layout
+from x0tta6bl4.model import Action, Cause, Layout
 from x0tta6bl4.network import names
 from x0tta6bl4.network.remedies import (
     FAST_INTERVAL_MS,
@@ -11,7 +11,6 @@ from x0tta6bl4.network.remedies import (
     OVERRIDE_KBIT,
     PENALTY,
     Remedies,
-    carries,
     for_any_node,
 )
 
@@ -202,17 +201,3 @@ def test_the_controller_proposes_for_every_node_concerned():
     assert kinds(low) == ["restore-mtu"]
     one_way = table["link-slow"](Cause("link-slow", OUT, 0.9, ()), Here())
     assert {p.action.target for p in one_way} == {PORT}
-
-
-def test_what_carries():
-    view = Here()
-    assert not carries(OUT, view)  # nobody measures it
-    assert carries(OUT, view.set(OUT, silence_ms=10.0))
-    assert carries(BACK, Here().set(BACK, last_seen_ms=10.0))
-    assert not carries(OUT, Here().set(OUT, silence_ms=10.0).set(PORT, attached=0.0))
-    assert not carries(OUT, Here().set(OUT, silence_ms=10.0).set(PORT, up=0.0))
-    assert carries(OFFERS[0], view)
-    assert not carries(names.route("n8", "n9"), view)
-    assert carries(names.told("n3", "n4"), view.set(names.told("n3", "n4"), carries=1.0))
-    assert not carries(names.told("n3", "n5"), view)
-    assert isinstance(OUT, Component)

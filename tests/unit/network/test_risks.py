@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from fakes import MeshRig
+from x0tta6bl4.mape_k.baseline import Baseline
 from x0tta6bl4.mape_k.columns import Columns
 from x0tta6bl4.mape_k.graph import Graph
-from x0tta6bl4.mape_k.state import StateView
+from x0tta6bl4.mape_k.state import State
+from x0tta6bl4.mape_k.symptoms import Symptoms
 from x0tta6bl4.model import Layout, Observation
 from x0tta6bl4.network import names
 from x0tta6bl4.network.catalog import mesh_catalog
@@ -33,7 +35,10 @@ def found(nodes=3, changes=None, port=None, now=0.0):
     columns.fold(Observation("s", 0.0, Layout(tuple(map(names.node, names_)), tuple(SOUND)), values))
     layout = Layout((names.interface("n2", "v1"),), tuple(PORT))
     columns.fold(Observation("i", 0.0, layout, np.array([list({**PORT, **(port or {})}.values())], np.float32)))
-    view = StateView(columns, Graph(), None, now)
+    catalog = mesh_catalog()
+    graph = Graph()
+    symptoms = Symptoms(catalog, columns, {kind: Baseline(table) for kind, table in columns.tables.items()})
+    view = State(catalog, columns, graph, symptoms).view(now)
     return [(r.code, str(r.component)) for rule in RULES for r in rule(view)]
 
 
@@ -87,9 +92,19 @@ def test_what_is_not_known_any_more_is_no_risk():
 def test_single_ways_are_named():
     rig = MeshRig("n1-n2 n2-n3 n3-n1 n3-n4")
     rig.run(0.0, 0.2)
-    view = StateView(rig.columns, rig.graph, rig.symptoms, 0.2)
-    risks = single_ways(view)
+    risks = single_ways(rig.state.view(0.2))
     assert [(r.code, str(r.component)) for r in risks] == [("cut-vertex", "node/n3"), ("bridge", "node/n3")]
     assert "n3-n4" in risks[1].title
     assert all(r.remedy for r in risks)
-    assert single_ways(object()) == []
+
+
+def test_a_link_that_died_makes_the_other_ways_single():
+    rig = MeshRig("n1-n2 n2-n3 n3-n1")
+    rig.run(0.0, 0.2)
+    assert single_ways(rig.state.view(0.2)) == []
+    rig.silence("n1", "n2", 0.2)
+    rig.silence("n2", "n1", 0.2)
+    rig.run(0.2, 1.0)
+    risks = single_ways(rig.state.view(1.0))
+    assert [(r.code, str(r.component)) for r in risks if r.code == "cut-vertex"] == [("cut-vertex", "node/n3")]
+    assert len(risks) == 3
