@@ -17,7 +17,7 @@ from x0tta6bl4.ml.retrieval.vocabulary import Bag, Numbers
 from x0tta6bl4.model import Floats
 
 K1: Final = 1.6
-B: Final = 0.75
+B: Final = 0.65
 _NOTHING: Final = 0.002  # a term that nearly every passage has: long to add up, and it decides nothing
 
 

@@ -188,12 +188,13 @@ class Index:
 
     def _ranked(self, state: _State, query: str, k: int, where: Where) -> Iterator[Hit]:
         question, named = self._question(state, query), _named(state, query)
+        weights = state.weights.for_terms(len(question.shares))
         found: list[tuple[Segment, Numbers]] = []
         scores: list[Floats] = []
         for part in state.parts:
             if part.entries:
                 also = [row for document in named for row in part.rows.get(document, ())]
-                rows, fits = part.scores(question, state.weights, where, k, also)
+                rows, fits = part.scores(question, weights, where, k, also)
                 if also:
                     fits[np.isin(rows, also)] += _CERTAIN
                 found.append((part, rows))

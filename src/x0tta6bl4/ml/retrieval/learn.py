@@ -96,14 +96,7 @@ def _candidates(index: Index, fitted: Sequence[tuple[str, str]]) -> Iterator[Ind
         base = index.variant(replace(index.weights, lead=lead), None)
         for share in _SHARES:
             for adapter in turned:
-                yield base.variant(_shared(base.weights, share), adapter)
-
-
-def _shared(weights: Weights, lexical: float) -> Weights:
-    """With another share for the words; the other shares keep their proportion."""
-    rest = weights.meaning + weights.sentence
-    scale = (1 - lexical) / rest
-    return replace(weights, lexical=lexical, meaning=weights.meaning * scale, sentence=weights.sentence * scale)
+                yield base.variant(base.weights.with_lexical(share), adapter)
 
 
 def _adapter(index: Index, fitted: Sequence[tuple[str, str]]) -> Adapter:

@@ -14,11 +14,12 @@ _BREAK: Final = re.compile(
 )
 _CYRILLIC: Final = re.compile("[а-я]")
 _TERM_MAX: Final = 64  # longer tokens are hashes and encoded data: nobody asks for them whole
+# Not among them: "no" and "not". What is not ready is another page than what is.
 _STOP: Final = frozenset(
-    """a an and are as at be been but by can could did do does for from had has have how i if in into is it its may no
-    not of on or s such t than that the their them then there these they this to was we were what when where which
+    """a an and are as at be been but by can could did do does for from had has have how i if in into is it its may
+    of on or s such t than that the their them then there these they this to was we were what when where which
     while who why will with would you your а бы был была были было быть в во вот все всё да для до его ее если есть
-    еще же за и из или их к как когда который ли мне может мы на не него нет ни но о об он она они от по при с со
+    еще же за и из или их к как когда который ли мне может мы на него но о об он она они от по при с со
     так также такой там то того тоже только у уже что чтобы это я""".replace("ё", "е").split()
 )
 # Control characters but for white space, and those that format: zero-width, bidi, soft hyphen.
