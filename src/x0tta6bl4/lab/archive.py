@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import json
@@ -12,6 +13,7 @@ from dataclasses import asdict, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 
+import x0tta6bl4
 from x0tta6bl4.errors import ConfigError
 from x0tta6bl4.lab.judge import FaultScore, RunScore
 from x0tta6bl4.lab.record import FaultRecord, PairRecord, RunRecord, Step, Truth
@@ -101,6 +103,15 @@ def kept_record(directory: Path, key: str) -> RunRecord | None:
 def content_hash(value: object) -> str:
     """A hash of the content of a scenario (dataclasses, mappings, sequences, plain values), not of its identity."""
     return hashlib.sha256(json.dumps(_plain(value), sort_keys=True).encode()).hexdigest()
+
+
+@functools.cache
+def code_hash(*packages: str) -> str:
+    """A hash of the source of the project's top modules and of these packages: another controller is another run."""
+    root = Path(x0tta6bl4.__file__).parent
+    files = [*root.glob("*.py"), *(file for name in packages for file in (root / name).rglob("*.py"))]
+    hashes = (hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(files))
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def _plain(value: object) -> object:

@@ -140,8 +140,8 @@ def score(
     """Run every scenario with every seed, judge each run, keep it at once; returns the document in `json_path`.
 
     Stopped and called again it does only what is missing: a run is known by the content of its scenario, backend,
-    tuning, seed, controller and version; invalid runs are tried again. Records are kept beside the JSON file, in
-    `json_path` + ".records". `jobs` > 1 needs runners given as "module:attribute" and picklable scenarios.
+    tuning, seed, controller and the code that runs in it; invalid runs are tried again. Records are kept beside the
+    JSON file, in `json_path` + ".records". `jobs` > 1 needs runners given as "module:attribute", picklable scenarios.
     healthy_hours: watched in all, over `healthy_runs` runs of equal length. Raises ConfigError for bad arguments
     and a file that is not a score; an error of the mesh (ResourceError) makes its run invalid.
     """
@@ -171,7 +171,8 @@ def score(
 
 
 def _key(blank: Task, content: object, version: str, seed: int, *, on: bool) -> str:
-    parts = [archive.content_hash(content), blank.backend, blank.tuning, seed, on, version]
+    code = archive.code_hash("lab", "network", *(("mape_k", "core") if on else ()))
+    parts = [archive.content_hash(content), blank.backend, blank.tuning, seed, on, version, code]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
 
 

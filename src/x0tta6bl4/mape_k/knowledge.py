@@ -106,20 +106,22 @@ class Knowledge:
         changes: list[Change] = []
         signs = {(s.code, s.component) for s in active}
         for diagnosis in diagnoses:
-            changes.extend(self._match(diagnosis, now, utc))
+            changes.extend(self._match(diagnosis, signs, now, utc))
         settled = [self._settle(i, signs, i.id in busy or i.id in self.held, now) for i in list(self.open.values())]
         changes.extend(change for change in settled if change is not None)
         return changes
 
-    def _match(self, diagnosis: Diagnosis, now: Seconds, utc: float) -> list[Change]:
+    def _match(self, diagnosis: Diagnosis, signs: set[Sign], now: Seconds, utc: float) -> list[Change]:
         explained = {(s.code, s.component) for s in diagnosis.cause.explains}
         reach = self.analyzer.covers(diagnosis.cause)
         related = [
             i
             for i in self.open.values()
             if (i.cause.code, i.cause.component) == (diagnosis.cause.code, diagnosis.cause.component)
-            or self.covered(i) & explained
-            or {(s.code, s.component) for s in i.cause.explains} & reach
+            or (
+                (self.covered(i) & explained or {(s.code, s.component) for s in i.cause.explains} & reach)
+                and not self._apart(i, explained, signs - reach, now)
+            )
         ]
         if not related:
             return [self._open(diagnosis, now, utc)]
@@ -135,6 +137,11 @@ class Knowledge:
             if {(s.code, s.component) for s in other.cause.explains} <= reach
         )
         return changes
+
+    def _apart(self, incident: Incident, explained: set[Sign], beyond: set[Sign], now: Seconds) -> bool:
+        """Is this an older trouble beside a new one? Each of them has symptoms that the other does not explain."""
+        covered = self.covered(incident)
+        return now - incident.opened_at > REVISE_S and not covered.isdisjoint(beyond) and not explained <= covered
 
     def _open(self, diagnosis: Diagnosis, now: Seconds, utc: float) -> Change:
         self.seq += 1

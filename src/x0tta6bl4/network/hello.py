@@ -31,6 +31,7 @@ REORDERED_MAX: Final = 20  # a number this far behind is no late packet
 NEWS_MAX: Final = 600  # bytes
 SETTLE_S: Final = 0.25  # after a silence, what the far end tells of this side is still of before
 MUTE_S: Final = 0.3  # who says nothing at all says nothing about frame sizes
+NEW_S: Final = 1.0  # who has not been heard for so long yet may still be starting: its silences are no news
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +186,9 @@ class Peer:
         self.last_echo_at = now
 
     def _quiet_s(self, since: Seconds, now: Seconds) -> Seconds:
-        """Time since, less what the sender's and this process's own lateness explain."""
-        return max(0.0, now - since - self.lag_s - self.own_lag_s)
+        """Time since, less what the sender's and this process's own lateness, or its being new, explain."""
+        new = NEW_S if self.last_at - self.first_at < NEW_S else 0.0
+        return max(0.0, now - since - self.lag_s - self.own_lag_s - new)
 
     def silence_ms(self, now: Seconds) -> float:
         """Time since anything came; half of it where the link was lossy before, for then gaps are to be expected."""

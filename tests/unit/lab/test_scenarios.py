@@ -135,7 +135,7 @@ EXPECTED = {
     "mtu-receiver": ("hard", "interface-mtu-low", "interface/n3:v3-2", True),
     "node-death": ("hard", "node-down", "node/n4", True),
     "node-reboot": ("hard", "node-down", "node/n4", False),
-    "partition": ("hard", "partition", "partition/n5,n6", False),
+    "partition": ("hard", "partition", "partition/n6,n7", False),
     "two-links": ("hard", "link-down", "adjacency/n2:v2-3<>n3:v3-2", True),
 }
 

@@ -48,6 +48,23 @@ def test_closes_after_the_hold_down():
     assert rig.knowledge.open == {}
 
 
+def test_a_new_trouble_beside_an_older_one_is_an_incident_of_its_own():
+    rig = MeshRig("n1-n2 n2-n3 n3-n4 n4-n1 n2-n4")
+    rig.run(0.0, 1.0)
+    silent = rig.since(1.0)  # the agent of n4 dies: its node forwards, and answers echoes
+    for other in rig.neighbours("n4"):
+        rig.set(rig.link("n4", other), hello_silence_ms=silent, large_silence_ms=None, rtt_ms=None)
+        rig.set(rig.link(other, "n4"), **dict.fromkeys(rig.LINK))
+        rig.set(rig.link(other, "n4"), silence_ms=10.0)
+    rig.set(names.node("n4"), report_age_ms=silent)
+    rig.run(1.1, 9.0)
+    assert rig.verdicts() == ["agent-down node/n4"]
+    rig.silence("n4", "n3", 9.0)
+    rig.set(rig.link("n3", "n4"), silence_ms=rig.since(9.0))
+    rig.run(9.1, 12.0)
+    assert rig.verdicts() == ["agent-down node/n4", f"link-down {rig.pair('n3', 'n4')}"]
+
+
 def test_never_closes_while_an_action_or_a_lease_is_held():
     rig = broken(hold_down_s=1.0)
     rig.run(1.1, 3.0)

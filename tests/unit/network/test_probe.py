@@ -110,7 +110,7 @@ def test_small_frames_that_pass_alone_are_told():
 
 def test_silence_alarms_once_and_its_end_too():
     pair = Pair()
-    pair.run(1.0)
+    pair.run(1.2)
     end = pair.ends["n1"]
     assert not end.alarmed(pair.now)
     pair.dead = {"n2"}
@@ -119,6 +119,17 @@ def test_silence_alarms_once_and_its_end_too():
     pair.dead = set()
     pair.run(0.1)
     assert [end.alarmed(pair.now) for _ in range(2)] == [True, False]
+
+
+def test_a_neighbour_that_may_still_be_starting_is_silent_a_second_later():
+    pair = Pair()
+    pair.run(0.5)
+    pair.dead = {"n2"}
+    end = pair.ends["n1"]
+    pair.run(1.2)
+    assert not end.alarmed(pair.now)
+    pair.run(0.2)
+    assert end.alarmed(pair.now)
 
 
 def test_a_late_process_blames_nobody():
@@ -148,7 +159,7 @@ def test_hurry_is_passed_on_and_fades():
 
 def test_news_of_neighbours_are_readings_of_their_interfaces():
     pair = Pair()
-    pair.run(0.5)
+    pair.run(1.2)
     assert pair.ends["n1"].heard_news(pair.now) is None
     pair.ends["n2"].tell({"v9": {"up": 1.0, "attached": 0.0, "mtu_short_bytes": 160.0}})
     pair.run(0.1)
