@@ -84,6 +84,7 @@ class Mode(StrEnum):
 
     MUST = "must"  # it has to be there
     ALL = "all"  # it is there wherever one can know; at least one of them is
+    ALSO = "also"  # it is there wherever one can know, but by itself it shows nothing
     ANY = "any"  # at least one of them is there; the others say nothing against it
     MAY = "may"  # it is explained if it is there
     NOT = "not"  # it would contradict the cause

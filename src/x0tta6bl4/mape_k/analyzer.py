@@ -19,6 +19,7 @@ from x0tta6bl4.model import Cause, Component, Diagnosis, Relation, Seconds, Symp
 Sign = tuple[str, Component]  # a symptom's code and component
 Pairs = frozenset[frozenset[Component]]
 SETTLE_PART_S = 0.3  # how long the verdict "parted" waits for somebody behind the cut to be heard
+EASING_S = 0.3  # how soon to look again at what may be about to clear
 Steps = tuple[tuple[Relation, bool], ...]
 
 
@@ -33,6 +34,7 @@ class Hypothesis:
     unknown: int
     whole: bool  # it expects symptoms elsewhere, and all of them are there
     stands: bool  # what it needs is there
+    easing: bool  # some of what it needs may be about to clear
 
     @property
     def viable(self) -> bool:
@@ -96,9 +98,9 @@ class Analyzer:
                 places.update(dict.fromkeys(self.graph.walk(vertex, ((relation, True),))))
         return {(r.code, place) for place in places for r in self.catalog.symptoms if r.kind == place.kind}
 
-    def contradicted(self, cause: Cause, now: Seconds) -> bool:
-        """Is part of what the cause needs still there while newer evidence speaks against it?"""
-        found = self._again(cause, now)
+    def contradicted(self, cause: Cause, now: Seconds, without: frozenset[Sign] = frozenset()) -> bool:
+        """Is part of what the cause needs still there while newer evidence, but for `without`, speaks against it?"""
+        found = self._again(cause, now, without)
         return found is not None and found.stands and bool(found.contradictions)
 
     def stands(self, cause: Cause, now: Seconds) -> bool:
@@ -106,11 +108,12 @@ class Analyzer:
         found = self._again(cause, now)
         return found is None or found.viable
 
-    def _again(self, cause: Cause, now: Seconds) -> Hypothesis | None:
+    def _again(self, cause: Cause, now: Seconds, without: frozenset[Sign] = frozenset()) -> Hypothesis | None:
         rule = self.catalog.cause.get((cause.code, cause.component.kind))
         if rule is None:
             return None
-        return self._hold(rule, cause.component, {(s.code, s.component): s for s in self._active}, now)
+        by_sign = {sign: s for s in self._active if (sign := (s.code, s.component)) not in without}
+        return self._hold(rule, cause.component, by_sign, now)
 
     def see(self, active: Sequence[Symptom]) -> None:
         """Take in the symptoms of this pass."""
@@ -136,7 +139,9 @@ class Analyzer:
             if best is None or not explained:
                 break
             hypotheses.remove(best)
-            if not self._wait(explained, best.rule.settle_s if best.unknown else best.rule.hold_s, now):
+            if best.easing:
+                self._look(now + EASING_S)
+            elif not self._wait(explained, best.rule.settle_s if best.unknown else best.rule.hold_s, now):
                 others = [h.cause() for h in ranked[1:] if {(s.code, s.component) for s in h.explains} & explained]
                 diagnoses.append(Diagnosis((best.cause(), *others[:4]), now))
                 explained |= self.covers(best.cause()) & left
@@ -164,10 +169,11 @@ class Analyzer:
     def _hold(self, rule: CauseRule, place: Component, by_sign: dict[Sign, Symptom], now: Seconds) -> Hypothesis:
         """Hold one cause at one place against the evidence."""
         explains: list[Symptom] = []
-        explains_all: list[Symptom] = []
+        shows: list[Symptom] = []  # what it could not be without
+        everywhere: list[Symptom] = []
         wanted: list[Sign] = []
         contradictions: list[str] = []
-        needed, must = False, True
+        must = True
         for expect in rule.expects:
             kind = self.catalog.symptom[expect.symptom].kind
             for where in self.graph.walk(place, self._steps[expect]):
@@ -179,16 +185,17 @@ class Analyzer:
                         contradictions.append(f"{expect.symptom} on {where}")
                 elif symptom is not None:
                     explains.append(symptom)
-                    if expect.mode is Mode.ALL:
-                        explains_all.append(symptom)
-                    needed = needed or expect.mode is not Mode.MAY
+                    if expect.mode in (Mode.ALL, Mode.ALSO):
+                        everywhere.append(symptom)
+                    if expect.mode in (Mode.MUST, Mode.ALL, Mode.ANY):
+                        shows.append(symptom)
                 elif expect.mode is Mode.MUST:
                     must = False
-                elif expect.mode is Mode.ALL:
+                elif expect.mode in (Mode.ALL, Mode.ALSO):
                     wanted.append((expect.symptom, where))
-        since = min((s.since for s in explains), default=now)
+        since = min((s.since for s in shows), default=now)
         unknown = apart = 0
-        elsewhere = any(s.component != place for s in explains_all)
+        elsewhere = any(s.component != place for s in everywhere)
         for code, where in wanted:
             status = self.symptoms.status(code, where, since, now)
             if status is Status.ABSENT:
@@ -203,7 +210,8 @@ class Analyzer:
             tuple(contradictions),
             unknown,
             elsewhere and not apart,
-            must and needed,
+            must and bool(shows),
+            any(self.symptoms.easing(s.code, s.component) for s in shows),
         )
 
     def _away(self, seat: Component, broken: Pairs) -> tuple[set[Component], list[frozenset[Component]]]:
@@ -276,8 +284,11 @@ class Analyzer:
         settled = min(self._raised_at[sign] for sign in signs) + settle_s * self.patience
         if now >= settled - 1e-9:
             return False
-        self.next_look = settled if self.next_look is None else min(settled, self.next_look)
+        self._look(settled)
         return True
+
+    def _look(self, at: Seconds) -> None:
+        self.next_look = at if self.next_look is None else min(at, self.next_look)
 
 
 def _names(pair: frozenset[Component]) -> list[str]:

@@ -14,7 +14,8 @@ from x0tta6bl4.mape_k.graph import Graph
 from x0tta6bl4.model import Component, Diagnosis, Incident, IncidentState, Relation, Seconds, Symptom, Window
 
 REVISE_S = 3.0  # an incident this young may still change its mind without new symptoms
-CONTRADICT_S = 1.0  # and this young, contradicting evidence may overturn it; later it means recovery
+CONTRADICT_S = 1.0  # and this young, contradicting evidence may overturn it at once
+DOUBT_S = 1.5  # later it may be recovery, of which one end tells before the other: it must have stood for so long
 HOLD_DOWN_S = 10.0  # how long all must be quiet before an incident closes
 
 
@@ -48,6 +49,7 @@ class Knowledge:
         self.helped: frozenset[str] = frozenset()  # incidents on which other loops act already
         self.held: frozenset[str] = frozenset()  # incidents that actions of other loops keep open
         self._covers: dict[str, frozenset[Sign]] = {}
+        self._doubted: dict[str, Seconds] = {}  # incident -> since when evidence speaks against its cause
 
     def restore(self, incidents: Iterable[Incident], statistics: Mapping[tuple[str, str], tuple[int, int]]) -> None:
         """Take up what an earlier process left open."""
@@ -87,7 +89,8 @@ class Knowledge:
         """Symptoms that no settled incident explains, and those of incidents that may still change their mind."""
         settled: set[Sign] = set()
         for incident in self.open.values():
-            if now - incident.opened_at > REVISE_S or incident.diagnosis.cause.component.kind == "partition":
+            young = now - incident.opened_at <= REVISE_S and incident.diagnosis.cause.component.kind != "partition"
+            if not young and not self._wrong(incident, now):
                 settled |= self.covered(incident)
         return [sign for s in active if (sign := (s.code, s.component)) not in settled]
 
@@ -127,8 +130,7 @@ class Knowledge:
             return [self._open(diagnosis, now, utc)]
         keep, *rest = sorted(related, key=lambda i: i.seq)
         same = (keep.cause.code, keep.cause.component) == (diagnosis.cause.code, diagnosis.cause.component)
-        wrong = now - keep.opened_at <= CONTRADICT_S and self.analyzer.contradicted(keep.cause, now)
-        if same or (explained <= self.covered(keep) and not wrong):
+        if same or (explained <= self.covered(keep) and not self._wrong(keep, now)):
             return []
         changes = [self._revise(keep, diagnosis)]
         changes.extend(
@@ -137,6 +139,20 @@ class Knowledge:
             if {(s.code, s.component) for s in other.cause.explains} <= reach
         )
         return changes
+
+    def _wrong(self, incident: Incident, now: Seconds) -> bool:
+        """Does evidence speak against its cause, and not only because one end told of a recovery first?"""
+        doubted = self.analyzer.contradicted(incident.cause, now)
+        if doubted:  # what another incident explains is no evidence here
+            others = (self.covered(i) for i in self.open.values() if i.id != incident.id)
+            doubted = self.analyzer.contradicted(
+                incident.cause, now, frozenset().union(*others) - self.covered(incident)
+            )
+        if not doubted:
+            self._doubted.pop(incident.id, None)
+            return False
+        since = self._doubted.setdefault(incident.id, now)
+        return now - incident.opened_at <= CONTRADICT_S or now - since >= DOUBT_S
 
     def _apart(self, incident: Incident, explained: set[Sign], beyond: set[Sign], now: Seconds) -> bool:
         """Is this an older trouble beside a new one? Each of them has symptoms that the other does not explain."""
@@ -161,14 +177,18 @@ class Knowledge:
     def _revise(self, incident: Incident, diagnosis: Diagnosis) -> Change:
         revised = replace(incident, diagnosis=diagnosis)
         self.open[incident.id] = revised
-        self._covers.pop(incident.id, None)
+        self._forget(incident)
         return Change("incident.updated", revised)
 
     def _close(self, incident: Incident, now: Seconds, note: str) -> Change:
         closed = replace(incident, state=IncidentState.CLOSED, closed_at=now, note=note)
         del self.open[incident.id]
-        self._covers.pop(incident.id, None)
+        self._forget(incident)
         return Change("incident.closed", closed)
+
+    def _forget(self, incident: Incident) -> None:
+        self._covers.pop(incident.id, None)
+        self._doubted.pop(incident.id, None)
 
     def close(self, incident_id: str, now: Seconds, note: str) -> Change | None:
         """Close by hand, with a reason; None where it is not open."""

@@ -164,6 +164,13 @@ class Symptoms:
         slot = rule.table.slot.get(component)
         return slot is not None and slot < rule.active.size and bool(rule.active[slot])
 
+    def easing(self, code: str, component: Component) -> bool:
+        """Is it raised, but its newest reading well again, so that it may be about to clear?"""
+        rule = self.rules[code]
+        slot = rule.table.slot.get(component)
+        known = slot is not None and slot < rule.active.size
+        return known and bool(rule.active[slot] and rule.good_since[slot] < np.inf)
+
     def seen_well(self, component: Component, now: Seconds) -> bool:
         """No symptom of this component is raised, none is about to be, and what the rules look at is fresh."""
         known = False

@@ -140,7 +140,8 @@ class Peer:
     seq: int = 0
     last_large_at: Seconds = 0.0
     last_echo_at: Seconds = float("-inf")
-    echo_us: int = 0
+    echo_us: int = 0  # the sending time of its last hello, to be sent back
+    echo_at: Seconds = float("-inf")  # when that came; a discovery by multicast is younger, and brings none
     arrivals: deque[tuple[Seconds, int]] = field(default_factory=deque)
     before: int | None = None  # the number that came last before those in `arrivals`
     round_trips: deque[Seconds] = field(default_factory=lambda: deque(maxlen=9))
@@ -168,7 +169,8 @@ class Peer:
         self.seq = max(hello.seq, self.seq) if self.arrivals else hello.seq
         self.last_at = now
         self.lag_s = hello.lag_ms / 1000
-        self.leaving, self.hurry, self.news, self.echo_us = hello.leaving, hello.hurry, hello.news, hello.sent_us
+        self.leaving, self.hurry, self.news = hello.leaving, hello.hurry, hello.news
+        self.echo_us, self.echo_at = hello.sent_us, now
         if hello.large:
             self.last_large_at = now
         self.arrivals.append((now, hello.seq))
@@ -247,7 +249,7 @@ class Peer:
             seq=self.next_seq,
             sent_us=int(now * 1e6),
             echo_us=self.echo_us,
-            held_us=int(max(0.0, now - self.last_at) * 1e6),
+            held_us=int(max(0.0, now - self.echo_at) * 1e6) if self.echo_us else 0,
             loss_permille=None if loss is None else int(loss * 1000),
             silence_ms=int(self.silence_ms(now)),
             large_silence_ms=int(self.large_silence_ms(now)),

@@ -7,6 +7,7 @@ Measured background: docs/adr/0003-remedies.md.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -16,6 +17,7 @@ from x0tta6bl4.network import names
 
 PENALTY: Final = 230  # BATMAN_IV: leaves TQ 25 of 255, low but not zero: zeros are left out of its average
 OVERRIDE_KBIT: Final = 1000  # BATMAN_V: far below any real link, still a way if it is the only one
+HOPS_MAX: Final = 4  # BATMAN_IV: an originator's message that is over 3 hops behind the first one to come is not heard
 WITNESSES_MAX: Final = 3
 HEARD_MS: Final = 350.0
 FAST_INTERVAL_MS: Final = 200
@@ -87,8 +89,10 @@ class Remedies:
         avoids = tuple(view.related(cause.component, ("~part_of",)))
         watch = avoids
         reason = f"nothing comes from {far.name} over {interface.name}"
-        if view.value(interface, "primary") == 1.0:
-            return (Proposal(Action("bounce-interface", interface), witnesses, watch, reason, avoids),)
+        if view.value(interface, "primary") == 1.0:  # without it the node would lose its name
+            ignore = [Action("block-neighbour", link) for link in _from(far, interface, view)]
+            actions = (*ignore, Action("bounce-interface", interface))
+            return tuple(Proposal(action, witnesses, watch, reason, avoids) for action in actions)
         return (Proposal(Action("detach-interface", interface), witnesses, watch, reason, avoids),)
 
     def link_bad(self, cause: Cause, view: View) -> Sequence[Proposal]:
@@ -108,19 +112,17 @@ class Remedies:
             else (cause.component,)
         )
         reason = f"{cause.code} towards {far.name}"
-        proposals = []
-        if _radio(interface, view):
-            incoming = [k for k in _links_in(interface, view) if names.owner(k) == far.name]
-            proposals += [Proposal(Action("block-neighbour", k), witnesses, links, reason, links) for k in incoming]
-            return proposals
-        if view.value(self.node, "algorithm_v") == 1.0:
-            action = Action("set-throughput-override", interface, {"throughput_override_kbit": OVERRIDE_KBIT})
+        is_v, primary = view.value(self.node, "algorithm_v") == 1.0, view.value(interface, "primary") == 1.0
+        too_long = not is_v and self._hops_round(view, far) > HOPS_MAX  # a penalty would change nothing
+        if _radio(interface, view) or (too_long and primary):
+            ignore = [Action("block-neighbour", link) for link in _from(far, interface, view)]
+            return [Proposal(action, witnesses, links, reason, links) for action in ignore]
+        if is_v:
+            gentle = Action("set-throughput-override", interface, {"throughput_override_kbit": OVERRIDE_KBIT})
         else:
-            action = Action("set-hop-penalty", interface, {"hop_penalty": PENALTY})
-        proposals.append(Proposal(action, witnesses, links, reason, links))
-        if cause.component.kind == "adjacency" and view.value(interface, "primary") != 1.0:
-            proposals.append(Proposal(Action("detach-interface", interface), witnesses, links, reason, links))
-        return proposals
+            gentle = Action("set-hop-penalty", interface, {"hop_penalty": PENALTY})
+        actions = [*([] if too_long else [gentle]), *([] if primary else [Action("detach-interface", interface)])]
+        return [Proposal(action, witnesses, links, reason, links) for action in actions]
 
     def converge(self, cause: Cause, view: View) -> Sequence[Proposal]:
         """batman-adv follows a vanished path for five originator intervals: make them short for a while."""
@@ -168,20 +170,31 @@ class Remedies:
         """Nodes that another neighbour than `far` offers, or that the controller told of a way to round it."""
         offers = [o.name.split(">") for o in view.components("route") if view.value(o, "tq") is not None]
         found = {to for via, to in offers if via != far.name}
+        return found | self._round(view, far).keys()
+
+    def _hops_round(self, view: View, far: Component) -> int:
+        """How many hops the shortest way to `far` has that does not begin with it; 0 where none is known."""
+        return self._round(view, far).get(far.name, 0)
+
+    def _round(self, view: View, far: Component) -> Mapping[str, int]:
+        """Nodes reached through other neighbours than `far`, as the controller told, and over how many hops."""
         told: dict[str, set[str]] = {}
         for pair in view.components("told"):
             if view.value(pair, "carries") is not None:
                 one, other = pair.name.split(">")
                 told.setdefault(one, set()).add(other)
                 told.setdefault(other, set()).add(one)
-        todo = sorted(self._heard(view) - {far.name})
-        reached = {self.own, *todo}
+        hops = {self.own: 0} | dict.fromkeys(sorted(self._heard(view) - {far.name}), 1)
+        todo = deque(hops)
+        todo.popleft()
         while todo:
-            for other in told.get(todo.pop(), ()):
-                if other not in reached:
-                    reached.add(other)
+            near = todo.popleft()
+            for other in sorted(told.get(near, ())):
+                if other not in hops:
+                    hops[other] = hops[near] + 1
                     todo.append(other)
-        return found | (reached - {self.own})
+        del hops[self.own]
+        return hops
 
 
 def for_any_node() -> Mapping[str, Callable[[Cause, View], Sequence[Proposal]]]:
@@ -207,6 +220,10 @@ def _links_in(interface: Component, view: View) -> list[Component]:
     return [
         k for k in view.related(interface, ("~part_of",)) if k.kind == "link" and names.ends(k)[1] == _end(interface)
     ]
+
+
+def _from(far: Component, interface: Component, view: View) -> list[Component]:
+    return [link for link in _links_in(interface, view) if names.owner(link) == far.name]
 
 
 def _end(interface: Component) -> tuple[str, str]:

@@ -128,6 +128,50 @@ def cut_off(rig, border, away, t):
                 rig.set(rig.link(node, other), **dict.fromkeys(rig.LINK))
 
 
+def test_a_node_of_which_only_reports_are_missing_is_not_called_dead():
+    rig = rig_of()
+    for node in ("n2", "n3"):  # nobody beside them is heard either
+        rig.set(names.node(node), report_age_ms=rig.since(3.0))
+        for other in rig.neighbours(node):
+            rig.set(rig.link(node, other), **dict.fromkeys(rig.LINK))
+            rig.set(rig.link(other, node), **dict.fromkeys(rig.LINK))
+    rig.run(3.1, 9.0)
+    assert not any("node-down" in verdict for verdict in rig.verdicts())
+
+
+def test_a_last_report_from_before_the_fault_speaks_against_nothing():
+    rig = rig_of()
+    rig.set(names.node("n3"), report_age_ms=rig.since(2.5))
+    rig.set(rig.link("n2", "n3"), **dict.fromkeys(rig.LINK))  # nobody tells how n3 hears since 2.9
+    rig.silence("n3", "n2", 3.0)
+    rig.run(3.1, 5.0)
+    assert f"link-down {rig.pair('n2', 'n3')}" in rig.verdicts()
+
+
+def test_what_is_about_to_clear_is_no_ground_for_a_verdict():
+    rig = rig_of()
+    rig.silence("n2", "n3", 3.0)
+    rig.silence("n3", "n2", 3.0)
+    rig.run(3.1, 3.4)  # raised now
+    rig.heal("n2", "n3")
+    rig.heal("n3", "n2")
+    rig.run(3.45, 6.0)
+    assert rig.changes == []
+
+
+def test_evidence_that_keeps_speaking_against_a_verdict_overturns_it():
+    rig = rig_of()
+    rig.set(rig.link("n2", "n3"), **dict.fromkeys(rig.LINK))  # how n3 hears is not known yet
+    rig.silence("n3", "n2", 3.0)
+    rig.run(3.1, 6.0)
+    assert rig.verdicts() == [f"link-down {rig.pair('n2', 'n3')}"]
+    rig.heal("n2", "n3")
+    rig.run(6.1, 7.0)
+    assert rig.verdicts() == [f"link-down {rig.pair('n2', 'n3')}"]  # it may be that one end told of a recovery first
+    rig.run(7.1, 9.0)
+    assert rig.verdicts() == [f"link-down {rig.link('n3', 'n2')}"]
+
+
 def test_a_partition_is_named_with_its_cut():
     rig = rig_of(RING)
     cut_off(rig, [("n2", "n3"), ("n5", "n4")], ["n3", "n4"], 3.0)

@@ -197,6 +197,23 @@ def test_round_trips_are_without_the_time_the_far_end_held_it():
     assert peer_at().rtt_ms(0.0) is None
 
 
+def test_what_is_echoed_after_a_pause_is_as_old_as_it_is():
+    peer = peer_at()
+    peer.hear(Hello("n2", "v2", 1, 5_000_000), 1.0)
+    peer.last_at = 61.0  # a discovery came, which brings no time to send back
+    said = peer.reply("n1", "v1", 61.1, large=False, leaving=False, hurry=0, news=b"")
+    assert (said.echo_us, said.held_us) == (5_000_000, 60_100_000)
+
+
+def test_who_is_new_may_still_be_starting():
+    peer = peer_at()
+    talk(peer, 0.0, 10)
+    assert peer.hello_silence_ms(1.2) == 0
+    assert peer.hello_silence_ms(1.95) == pytest.approx(500)
+    talk(peer, 0.5, 20)
+    assert peer.hello_silence_ms(1.95) == pytest.approx(500)
+
+
 def test_silences():
     peer = peer_at()
     talk(peer, 0.0, 21, large=True)

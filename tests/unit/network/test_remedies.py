@@ -1,5 +1,7 @@
 """What helps against which cause, at whose end, and who proves it."""
 
+import itertools
+
 import pytest
 
 from x0tta6bl4.mape_k.graph import Graph
@@ -8,6 +10,7 @@ from x0tta6bl4.network import names
 from x0tta6bl4.network.remedies import (
     FAST_INTERVAL_MS,
     FAST_NODES_MAX,
+    HOPS_MAX,
     OVERRIDE_KBIT,
     PENALTY,
     Remedies,
@@ -105,9 +108,11 @@ def test_a_dead_link_is_left_at_once():
     assert proposal.witnesses == (names.node("n3"), names.node("n4"))  # behind n2, and offered by n6
 
 
-def test_a_dead_link_on_the_primary_interface_bounces():
+def test_on_the_primary_interface_a_dead_links_neighbour_is_ignored():
     view = Here().set(PORT, primary=1.0).set(SECOND, primary=0.0)
-    assert kinds(propose("link-down", PAIR, view)) == ["bounce-interface"]
+    ignore, bounce = propose("link-down", PAIR, view)
+    assert (ignore.action, bounce.action) == (Action("block-neighbour", BACK), Action("bounce-interface", PORT))
+    assert set(ignore.avoids) == {OUT, BACK}
 
 
 @pytest.mark.parametrize("trouble", [{"up": 0.0}, {"attached": 0.0}, {"radio": 1.0}, {"up": None}], ids=str)
@@ -153,9 +158,29 @@ def test_the_primary_interface_is_penalised_but_not_detached():
 
 def test_one_direction_concerns_the_end_that_sends():
     for code in ("link-lossy", "link-down", "link-clipped"):
-        (proposal,) = propose(code, OUT, Here())
-        assert (proposal.action.kind, proposal.avoids) == ("set-hop-penalty", (OUT,))
+        gentle, leave = propose(code, OUT, Here())
+        assert (gentle.action.kind, leave.action.kind) == ("set-hop-penalty", "detach-interface")
+        assert gentle.avoids == leave.avoids == (OUT,)
         assert propose(code, BACK, Here()) == ()
+
+
+def round_of(hops):
+    """The only other way to n2 is that long; the controller told of it."""
+    view = Here()
+    way = ["n6", *(f"m{i}" for i in range(hops - 2)), "n2"]
+    for one, other in itertools.pairwise(way):
+        view.set(names.told(one, other), carries=1.0)
+    return view
+
+
+def test_where_the_way_round_is_long_a_penalty_would_change_nothing():
+    assert kinds(propose("link-lossy", PAIR, round_of(HOPS_MAX))) == ["set-hop-penalty", "detach-interface"]
+    assert kinds(propose("link-lossy", PAIR, round_of(HOPS_MAX + 1))) == ["detach-interface"]
+    assert kinds(propose("link-lossy", OUT, round_of(HOPS_MAX + 1))) == ["detach-interface"]
+    primary = round_of(HOPS_MAX + 1).set(PORT, primary=1.0)
+    assert [p.action for p in propose("link-lossy", PAIR, primary)] == [Action("block-neighbour", BACK)]
+    fast = round_of(HOPS_MAX + 1).set(NODE, algorithm_v=1.0)
+    assert kinds(propose("link-lossy", PAIR, fast)) == ["set-throughput-override", "detach-interface"]
 
 
 def test_a_detached_interface_is_left_alone():
