@@ -72,9 +72,10 @@ class Remedies:
         return (Proposal(action, (), (cause.component,), f"MTU is {mtu:.0f}, declared {mtu + short:.0f}"),)
 
     def link_down(self, cause: Cause, view: View) -> Sequence[Proposal]:
-        """Leave a dead link at once instead of after five originator intervals."""
-        if cause.component.kind == "link":
-            return self.link_bad(cause, view)
+        """Leave a dead link at once instead of after five originator intervals.
+
+        Where one direction lives, batman-adv goes on believing in the link for long: the end that is not heard leaves.
+        """
         end = self._own_end(cause.component)
         if end is None:
             return ()
@@ -86,9 +87,10 @@ class Remedies:
             return ()
         if not self._heard(view) - {far.name}:
             return ()  # everything is silent: there is no way round, or it is this process that does not hear
-        avoids = tuple(view.related(cause.component, ("~part_of",)))
+        one_way = cause.component.kind == "link"
+        avoids = (cause.component,) if one_way else tuple(view.related(cause.component, ("~part_of",)))
         watch = avoids
-        reason = f"nothing comes from {far.name} over {interface.name}"
+        reason = f"nothing {'reaches' if one_way else 'comes from'} {far.name} over {interface.name}"
         if view.value(interface, "primary") == 1.0:  # without it the node would lose its name
             ignore = [Action("block-neighbour", link) for link in _from(far, interface, view)]
             actions = (*ignore, Action("bounce-interface", interface))

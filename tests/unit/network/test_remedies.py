@@ -157,11 +157,14 @@ def test_the_primary_interface_is_penalised_but_not_detached():
 
 
 def test_one_direction_concerns_the_end_that_sends():
-    for code in ("link-lossy", "link-down", "link-clipped"):
+    for code in ("link-lossy", "link-clipped"):
         gentle, leave = propose(code, OUT, Here())
         assert (gentle.action.kind, leave.action.kind) == ("set-hop-penalty", "detach-interface")
         assert gentle.avoids == leave.avoids == (OUT,)
         assert propose(code, BACK, Here()) == ()
+    (leave,) = propose("link-down", OUT, Here())
+    assert (leave.action.kind, leave.avoids) == ("detach-interface", (OUT,))
+    assert propose("link-down", BACK, Here()) == ()
 
 
 def round_of(hops):
