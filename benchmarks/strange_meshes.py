@@ -21,7 +21,7 @@ import yaml
 Pair = tuple[int, int]
 KINDS = (
     "interface-down", "link-blackhole", "link-blackhole-one-way", "link-loss", "link-loss-one-way", "link-delay",
-    "link-flap", "mtu", "node-death", "node-reboot", "partition",
+    "link-flap", "mtu", "node-death", "node-reboot", "partition", "agent-death",
 )  # fmt: skip
 
 
@@ -86,7 +86,7 @@ def fault(dice: random.Random, kind: str, n: int, links: set[Pair], seat: int) -
         entry["interface"] = f"n{b}:v{b}-{a}"
         if kind == "mtu":
             entry["mtu_bytes"] = dice.choice((600, 1000, 1280))
-    elif kind in ("node-death", "node-reboot"):
+    elif kind in ("node-death", "node-reboot", "agent-death"):
         node = dice.choice([one for one in range(1, n + 1) if one != seat])
         entry["node"] = f"n{node}"
         beside = neighbours(links, node)
@@ -119,6 +119,10 @@ def fault(dice: random.Random, kind: str, n: int, links: set[Pair], seat: int) -
     return entry, pairs
 
 
+def link_of(links: set[Pair], node: int, dice: random.Random) -> str:
+    return name(dice.choice(sorted(pair for pair in links if node in pair)))
+
+
 def draw(dice: random.Random, number: int) -> dict[str, object]:
     """One scenario as a document."""
     while True:
@@ -130,11 +134,15 @@ def draw(dice: random.Random, number: int) -> dict[str, object]:
             entry, across = fault(dice, kind, n, links, seat)
             until = at + 40
             timeline.append({**entry, "at": at, **({} if entry["fault"] == "node-reboot" else {"until": until})})
+            if kind == "agent-death":  # it hurts nobody by itself: a link of its node dies too
+                link = link_of(links, int(str(entry["node"])[1:]), dice)
+                timeline.append({"fault": "link-blackhole", "link": link, "at": at + 15, "until": until})
+                across = [link]
             pairs += [pair for pair in across if pair not in pairs]
             at = until + 30
         cut = timeline[0].get("links", [])
         whole = len(reached(n, [pair for pair in links if name(pair) not in cut], seat)) == n
-        dead = {int(str(one["node"])[1:]) for one in timeline if "node" in one}
+        dead = {int(str(one["node"])[1:]) for one in timeline if one["fault"] in ("node-death", "node-reboot")}
         around = all(len(reached(n, links, seat, {one})) == n - 1 for one in dead)
         ends = all(len(set(pair.split("-"))) == 2 for pair in pairs)
         if around and ends and (not cut or not whole):
@@ -155,7 +163,7 @@ def draw(dice: random.Random, number: int) -> dict[str, object]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("folder", type=Path, help="where the scenarios are written")
-    parser.add_argument("--count", type=int, default=44, help="how many (default 44: four of each kind of fault)")
+    parser.add_argument("--count", type=int, default=48, help="how many (default 48: four of each kind of fault)")
     parser.add_argument("--seed", type=int, default=1, help="another number draws others (default 1)")
     chosen = parser.parse_args()
     chosen.folder.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,13 @@ from x0tta6bl4.network.kernel import MTU_MIN_BYTES
 from x0tta6bl4.network.risks import AIRTIME_NODES_MAX, SLOW_INTERVAL_MS
 
 RUNBOOKS: Final = "../../src/x0tta6bl4/knowledge/runbooks/"
-MODES: Final = {Mode.MUST: "needs", Mode.ALL: "needs all", Mode.ANY: "needs one", Mode.NOT: "not with"}
+MODES: Final = {
+    Mode.MUST: "needs",
+    Mode.ALL: "needs all",
+    Mode.ALSO: "not without",
+    Mode.ANY: "needs one",
+    Mode.NOT: "not with",
+}
 NUMBERS: Final = {
     "small-mtu": f"an attached interface has an MTU under {MTU_MIN_BYTES} bytes",
     "slow-originator-interval": f"BATMAN_IV with more than {SLOW_INTERVAL_MS} ms, up to {AIRTIME_NODES_MAX} nodes",
