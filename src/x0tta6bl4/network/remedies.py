@@ -17,7 +17,7 @@ from x0tta6bl4.network import names
 
 PENALTY: Final = 230  # BATMAN_IV: leaves TQ 25 of 255, low but not zero: zeros are left out of its average
 OVERRIDE_KBIT: Final = 1000  # BATMAN_V: far below any real link, still a way if it is the only one
-HOPS_MAX: Final = 4  # BATMAN_IV: an originator's message that is over 3 hops behind the first one to come is not heard
+HOPS_MAX: Final = 4  # a longer way round does not win against a bad short one while that delivers at all (ADR 3)
 WITNESSES_MAX: Final = 3
 HEARD_MS: Final = 350.0
 FAST_INTERVAL_MS: Final = 200
@@ -115,7 +115,7 @@ class Remedies:
         )
         reason = f"{cause.code} towards {far.name}"
         is_v, primary = view.value(self.node, "algorithm_v") == 1.0, view.value(interface, "primary") == 1.0
-        too_long = not is_v and self._hops_round(view, far) > HOPS_MAX  # a penalty would change nothing
+        too_long = self._hops_round(view, far) > HOPS_MAX
         if _radio(interface, view) or (too_long and primary):
             ignore = [Action("block-neighbour", link) for link in _from(far, interface, view)]
             return [Proposal(action, witnesses, links, reason, links) for action in ignore]

@@ -183,7 +183,7 @@ def test_where_the_way_round_is_long_a_penalty_would_change_nothing():
     primary = round_of(HOPS_MAX + 1).set(PORT, primary=1.0)
     assert [p.action for p in propose("link-lossy", PAIR, primary)] == [Action("block-neighbour", BACK)]
     fast = round_of(HOPS_MAX + 1).set(NODE, algorithm_v=1.0)
-    assert kinds(propose("link-lossy", PAIR, fast)) == ["set-throughput-override", "detach-interface"]
+    assert kinds(propose("link-lossy", PAIR, fast)) == ["detach-interface"]
 
 
 def test_a_detached_interface_is_left_alone():
