@@ -24,7 +24,7 @@ from x0tta6bl4.model import (
     Symptom,
 )
 
-_NEEDED: Final = (Mode.MUST, Mode.ALL)
+_NEEDED: Final = (Mode.MUST, Mode.ALL, Mode.ALSO)
 
 
 class Bound(StrEnum):
