@@ -36,6 +36,7 @@ FACTS_EVERY_S: Final = 2.0  # routes are the largest part of a report
 HURRY_S: Final = 6.0
 REROUTES: Final = frozenset(("detach-interface", "set-hop-penalty", "set-throughput-override", "block-neighbour"))
 REPORTED: Final = ("node", "interface", "link")  # in this order: a set's changes the bytes of a report
+REPORTED_FOR_S: Final = 10.0  # what is older is no news
 
 
 class ReadyWorker(Worker, Protocol):
@@ -184,6 +185,7 @@ class Agent:
             self.loop.observe(news, now)
         self._expect_neighbours(now)
         self._hurry(now)
+        self.kernel.quiet = not (urgent or self._eager or self.last is None or self.last.symptoms)
         self.last = iteration = self.loop.run_once()
         self.hellos.tell(self._bad_news())
         told = (
@@ -286,15 +288,11 @@ class Agent:
         readings: dict[str, dict[str, tuple[float, int]]] = {}
         for kind in REPORTED:
             table = self.loop.columns.tables[kind]
-            for slot, component in enumerate(table.components):
-                found = {
-                    metric.name: (float(table.values[row, slot]), max(0, int((now - at) * 1000)))
-                    for row, metric in enumerate(table.metrics)
-                    if metric.name != "hurry"
-                    and (at := float(table.at[row, slot])) >= now - min(metric.stale_after_s, 10.0)
-                }
-                if found and self._mine(component):
-                    readings[str(component)] = found
+            for component, row in zip(table.components, table.readings(now, REPORTED_FOR_S), strict=True):
+                if row and self._mine(component):
+                    found = {name: (value, max(0, int(age * 1000))) for name, value, age in row if name != "hurry"}
+                    if found:
+                        readings[str(component)] = found
         return readings
 
     def _facts(self, now: Seconds) -> dict[str, object]:

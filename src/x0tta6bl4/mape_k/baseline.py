@@ -71,13 +71,13 @@ class Baseline:
 
     def learn(self, now: Seconds) -> None:
         """Take in every value that is new since the last call."""
-        if not self.rows:
+        if not self.rows or not self.table.size:
             return
         if self.mean.shape[1] != self.table.values.shape[1]:
             self._grow()
         at = self.table.at[self.rows]
         new = at > self.last
-        if not new.any():
+        if not np.count_nonzero(new):
             return
         self.last = np.where(new, at, self.last)
         values = self.table.values[self.rows]
@@ -86,7 +86,8 @@ class Baseline:
             new[:, [self.table.slot[c] for c in self.held if c in self.table.slot]] = False
         first = new & (self.seen == 0)
         self.mean = np.where(first, values, self.mean)
-        step = np.clip(values - self.mean, -CLIP * self.spread, CLIP * self.spread)
+        reach = CLIP * self.spread
+        step = np.minimum(np.maximum(values - self.mean, -reach), reach)
         weight = np.maximum(MEMORY, 1.0 / (self.seen + 1.0)).astype(np.float32)
         self.mean = np.where(new, self.mean + weight * step, self.mean)
         spread = self.spread + weight * (np.abs(step) - self.spread)
@@ -126,7 +127,7 @@ class Baseline:
         value = self.table.values[self.rows][:, :size]
         score = self._scores()
         odd = score >= least
-        if not odd.any():
+        if not np.count_nonzero(odd):
             return found
         for i, slot in zip(*np.nonzero(odd), strict=True):
             metric = self.table.metrics[self.rows[i]]

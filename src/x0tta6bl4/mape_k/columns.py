@@ -69,6 +69,16 @@ class Table:
         row = self.row[metric]
         return np.asarray(self.at[row, : self.size] >= now - self.stale_after[row])
 
+    def readings(self, now: Seconds, age_max_s: Seconds) -> list[list[tuple[str, float, Seconds]]]:
+        """For each slot [(metric, value, age)]: what is known, neither stale nor older than `age_max_s`."""
+        size, metrics = self.size, [m.name for m in self.metrics]
+        ages = now - self.at[:, :size]
+        known = ages <= np.minimum(self.stale_after, age_max_s)[:, None]
+        return [
+            [(name, v, a) for name, v, a, k in zip(metrics, *row, strict=True) if k]
+            for row in zip(self.values[:, :size].T.tolist(), ages.T.tolist(), known.T.tolist(), strict=True)
+        ]
+
     def value(self, component: Component, metric: str, now: Seconds) -> float | None:
         """One fresh value, None where there is none."""
         slot, row = self.slot.get(component), self.row.get(metric)

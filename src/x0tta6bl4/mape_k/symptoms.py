@@ -6,7 +6,7 @@ The work is a few numpy operations a rule; where nothing is bad and nothing is r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 
 import numpy as np
@@ -36,6 +36,9 @@ class RuleState:
         self.row = table.row[rule.metric]
         self.stale = float(table.stale_after[self.row])
         self.quiet = True  # nothing is raised and nothing is about to be
+        self.relative = rule.score or rule.excess  # compared with what is usual
+        self.sign = 1.0 if rule.above else -1.0
+        self.thresholds = self.sign * rule.raise_at, self.sign * rule.clear_at  # on the scale of `level`
         self._fit(0)
 
     def _fit(self, size: int) -> None:
@@ -58,12 +61,6 @@ class RuleState:
         value = self.baseline.excess(rule.metric) if rule.excess else self.table.values[self.row, :size]
         return value if rule.above else -value
 
-    @property
-    def thresholds(self) -> tuple[float, float]:
-        """(raise, clear) on the scale of `level`."""
-        sign = 1.0 if self.rule.above else -1.0
-        return sign * self.rule.raise_at, sign * self.rule.clear_at
-
     def update(self, now: Seconds) -> bool:
         """Judge all components; True when a symptom was raised or cleared."""
         size = self.table.size
@@ -72,7 +69,7 @@ class RuleState:
         level = self.level()
         raise_at, clear_at = self.thresholds
         bad = level >= raise_at  # NaN compares false
-        if self.quiet and not bad.any():
+        if self.quiet and not np.count_nonzero(bad):
             return False
         if self.active.size < size:
             self._grow(self.table.values.shape[1])
@@ -109,8 +106,7 @@ class RuleState:
         if at < now - self.stale:
             return Status.UNKNOWN
         value = float(self.table.values[self.row, slot])
-        expected = self.rule.excess or self.rule.score
-        level = float(self.level()[slot]) if expected else value if self.rule.above else -value
+        level = float(self.level()[slot]) if self.relative else self.sign * value
         if not level < self.thresholds[1]:
             return Status.UNKNOWN
         seen = at - value / 1000.0 if self.rule.duration else at
@@ -129,6 +125,30 @@ class RuleState:
         )
 
 
+class _Watch:
+    """Which rules over one table must judge now: those that are not quiet, or whose threshold some value reaches.
+
+    A few numpy operations for all rules with fixed thresholds together; those compared with what is usual look alone.
+    """
+
+    def __init__(self, table: Table, rules: Sequence[RuleState]) -> None:
+        self.table = table
+        self.fixed = [rule for rule in rules if not rule.relative]
+        self.relative = [rule for rule in rules if rule.relative]
+        self._rows = np.array([rule.row for rule in self.fixed], np.intp)
+        self._sign = np.array([[rule.sign] for rule in self.fixed], np.float32)
+        self._raise = np.array([[rule.thresholds[0]] for rule in self.fixed], np.float32)
+
+    def awake(self) -> list[RuleState]:
+        """Rules that have something to judge."""
+        size = self.table.size
+        if not size:
+            return []
+        reached = self.table.values[self._rows, :size] * self._sign >= self._raise  # NaN compares false
+        some = np.asarray(reached.any(axis=1))
+        return [rule for rule, bad in zip(self.fixed, some, strict=True) if bad or not rule.quiet] + self.relative
+
+
 class Symptoms:
     """All rules of a catalogue over the state. `version` changes when a symptom is raised or cleared."""
 
@@ -136,14 +156,19 @@ class Symptoms:
         self.rules = {
             rule.code: RuleState(rule, columns.tables[rule.kind], baselines[rule.kind]) for rule in catalog.symptoms
         }
+        of_kind: dict[str, list[RuleState]] = {}
+        for rule in self.rules.values():
+            of_kind.setdefault(rule.rule.kind, []).append(rule)
+        self._watches = [_Watch(columns.tables[kind], rules) for kind, rules in of_kind.items()]
         self.version = 0
         self._last: tuple[Symptom, ...] = ()
 
     def update(self, now: Seconds) -> tuple[Symptom, ...]:
         """Every symptom raised now, ordered by code and component's slot; `value` and `since` as last measured."""
         changed = False
-        for rule in self.rules.values():
-            changed = rule.update(now) or changed
+        for watch in self._watches:
+            for rule in watch.awake():
+                changed = rule.update(now) or changed
         if changed:
             self.version += 1
             self._last = tuple(

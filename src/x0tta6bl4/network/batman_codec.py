@@ -10,6 +10,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 from x0tta6bl4.errors import ConfigError, ProtocolError
@@ -155,6 +156,7 @@ def _needed(kind: Attr, default: str | None) -> str:
     return default
 
 
+@lru_cache(maxsize=256)  # options seldom change
 def decode_mesh(payload: bytes) -> Mesh:
     """The answer to GET_MESH (`bridged` is not known here: False). Raises ProtocolError."""
     fields = Fields(payload)
@@ -174,6 +176,7 @@ def decode_mesh(payload: bytes) -> Mesh:
     )
 
 
+@lru_cache(maxsize=256)
 def decode_hardif(payload: bytes) -> HardInterface:
     """One answer to GET_HARDIF. Raises ProtocolError."""
     fields = Fields(payload)

@@ -12,7 +12,8 @@ from __future__ import annotations
 import struct
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from x0tta6bl4.errors import ProtocolError
 from x0tta6bl4.model import Seconds
@@ -34,8 +35,7 @@ MUTE_S: Final = 0.3  # who says nothing at all says nothing about frame sizes
 NEW_S: Final = 1.0  # who has not been heard for so long yet may still be starting: its silences are no news
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
+class Hello(NamedTuple):
     """One hello. Times are microseconds of the clock of the one who wrote them; they are only echoed.
 
     loss_permille, silence_ms, large_silence_ms: how the sender hears the receiver; None where it does not know.
@@ -94,25 +94,26 @@ def decode(datagram: bytes) -> Hello:
         if news_size > NEWS_MAX or len(datagram) < names + 2 + news_size:
             raise ProtocolError(f"hello: news of {news_size} bytes in {len(datagram)}")
         return Hello(
-            node=_name(datagram[HEAD.size : HEAD.size + node_size]),
-            interface=_name(datagram[HEAD.size + node_size : names]),
-            seq=seq,
-            sent_us=sent,
-            echo_us=echo,
-            held_us=held,
-            loss_permille=None if loss == UNKNOWN else loss,
-            silence_ms=None if silence == UNKNOWN else silence,
-            large_silence_ms=None if large == UNKNOWN else large,
+            _name(datagram[HEAD.size : HEAD.size + node_size]),
+            _name(datagram[HEAD.size + node_size : names]),
+            seq,
+            sent,
+            echo,
+            held,
+            None if loss == UNKNOWN else loss,
+            None if silence == UNKNOWN else silence,
+            None if large == UNKNOWN else large,
             large=bool(flags & LARGE),
             leaving=bool(flags & LEAVING),
-            lag_ms=0 if lag == UNKNOWN else lag,
             hurry=(flags >> HURRY_SHIFT) & HURRY_MAX,
+            lag_ms=0 if lag == UNKNOWN else lag,
             news=datagram[names + 2 : names + 2 + news_size],
         )
     except (struct.error, UnicodeDecodeError) as error:
         raise ProtocolError(f"hello: {len(datagram)} bytes: {error}") from error
 
 
+@lru_cache(maxsize=1024)  # the same few names, 20 times a second each
 def _name(raw: bytes) -> str:
     name = raw.decode()
     if not name or not name.isprintable() or not SEPARATORS.isdisjoint(name):
@@ -189,8 +190,10 @@ class Peer:
 
     def _quiet_s(self, since: Seconds, now: Seconds) -> Seconds:
         """Time since, less what the sender's and this process's own lateness, or its being new, explain."""
-        new = NEW_S if self.last_at - self.first_at < NEW_S else 0.0
-        return max(0.0, now - since - self.lag_s - self.own_lag_s - new)
+        quiet = now - since - self.lag_s - self.own_lag_s
+        if self.last_at - self.first_at < NEW_S:
+            quiet -= NEW_S
+        return max(0.0, quiet)
 
     def silence_ms(self, now: Seconds) -> float:
         """Time since anything came; half of it where the link was lossy before, for then gaps are to be expected."""

@@ -9,6 +9,7 @@ import socket
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from x0tta6bl4.errors import Permanent, ProtocolError
 from x0tta6bl4.network.netlink import (
@@ -52,6 +53,7 @@ class Link:
     slave_kind: str  # what it is a port of: "batadv", "bridge", "" for nothing
 
 
+@lru_cache(maxsize=256)  # an interface's bytes seldom change, and are most of what a pass decodes
 def decode_link(payload: bytes) -> Link:
     """One RTM_NEWLINK message; raises ProtocolError where it is malformed."""
     if len(payload) < _IFINFO.size:

@@ -180,7 +180,8 @@ class NetlinkSocket:
         sequence = self._sequence
         if flags & DUMP != DUMP:  # its two bits mean other things in a request that sets
             flags |= ACK
-        self._socket.settimeout(ANSWER_S)
+        if self._socket.gettimeout() is None:
+            self._socket.settimeout(ANSWER_S)
         answers: list[bytes] = []
         try:
             self._socket.send(message(kind, flags | REQUEST, sequence, payload))
@@ -217,11 +218,10 @@ class NetlinkSocket:
 
         Raises Temporary where the kernel had to drop some (read everything anew then).
         """
-        self._socket.setblocking(False)
         found: list[tuple[int, bytes]] = []
         while True:
             try:
-                data = self._socket.recv(RECEIVE_BYTES)
+                data = self._socket.recv(RECEIVE_BYTES, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return found
             except OSError as error:

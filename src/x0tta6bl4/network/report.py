@@ -24,6 +24,7 @@ BYTES_MAX: Final = 65_000
 VALUE_MAX: Final = 1e30  # fits a float32
 AGE_MS_MAX: Final = 10**9
 LEAVING_S_MAX: Final = 86_400.0
+EXACT_BELOW: Final = 10_000  # an integer of so few digits needs no rounding to four
 PLAIN_MAX: Final = 1_000_000  # a datagram that unpacks to more is not a report
 
 
@@ -116,7 +117,7 @@ def decode(datagram: bytes) -> Report:
 
 
 def _short(value: float) -> float:
-    return float(f"{value:.4g}")
+    return value if value.is_integer() and abs(value) < EXACT_BELOW else float(f"{value:.4g}")
 
 
 def _reading(value: Any, age_ms: Any) -> tuple[float, int]:

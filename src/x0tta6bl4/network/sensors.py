@@ -1,4 +1,5 @@
-"""Kernel tables to readings: interfaces and neighbours every pass, originators and options in rotation.
+"""Kernel tables to readings: neighbours every pass, originators and options in rotation, interfaces in each second
+pass while nothing is going on (the kernel announces what changes about them) and in every one else.
 
 MACs become names by the inventory: a node is its inventory name, mapped to all its MACs (the loss of the primary
 interface changes the originator). What is in no inventory keeps its MAC as its name.
@@ -26,6 +27,7 @@ NODE_METRICS: Final = (
     "bridged", "algorithm_v",
 )  # fmt: skip
 SLOW_EVERY: Final = 4  # passes between two dumps of the originator table
+QUIET_EVERY: Final = 2  # of which interfaces are read while nothing is going on
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class KernelSensor:
 
     def __init__(self, node: str, kernel: Kernel, inventory: Inventory) -> None:
         self.node, self.kernel, self.inventory = node, kernel, inventory
+        self.quiet = False  # nothing is going on
         self.interfaces: list[Interface] = []
         self._interfaces_at = self._mesh_at = float("-inf")
         self._round = 0
@@ -75,14 +78,17 @@ class KernelSensor:
         self._mesh: Mesh | None = None
         self._originators: list[Originator] = []
         self._originators_at = float("-inf")
+        self._offered: dict[Component, dict[str, float]] = {}
+        self._ways: dict[str, str] = {}
 
     def read(self, now: Seconds) -> Observation:
         """Interfaces, neighbours, and one of the slow tables."""
         error = ""
         neighbours: list[Neighbour] = []
         try:
-            self.interfaces = self.kernel.interfaces()
-            self._interfaces_at = now
+            if not self.quiet or self._round % QUIET_EVERY == 0:
+                self.interfaces = self.kernel.interfaces()
+                self._interfaces_at = now
             neighbours = self.kernel.neighbours()
             if self._round % SLOW_EVERY == 0 or self._mesh is None:
                 self._mesh = self.kernel.mesh()
@@ -90,6 +96,7 @@ class KernelSensor:
             if self._round % SLOW_EVERY == 1 or not self._originators:
                 self._originators = self.kernel.originators()
                 self._originators_at = now
+                self._offered, self._ways = self._offers(), self._routes()
             self._round += 1
         except (ResourceError, NotSupported, ProtocolError) as failed:
             error = str(failed)
@@ -99,7 +106,7 @@ class KernelSensor:
         if self._mesh is not None:
             rows.append((names.node(self.node), self._node(self._mesh), now - self._mesh_at))
         rows += self._links(neighbours)
-        rows += self._offers(now)
+        rows += [(route, offer, now - self._originators_at) for route, offer in self._offered.items()]
         return self._observation(now, rows, error)
 
     def _interface(self, i: Interface) -> dict[str, float]:
@@ -145,7 +152,8 @@ class KernelSensor:
                 rows.append((names.link(far.node, far.name, self.node, n.interface), readings, 0.0))
         return rows
 
-    def _offers(self, now: Seconds) -> list[tuple[Component, dict[str, float], Seconds]]:
+    def _offers(self) -> dict[Component, dict[str, float]]:
+        """What neighbours offer as ways to others, and whether one is in use."""
         best: dict[Component, dict[str, float]] = {}
         for o in self._originators:
             via, to = self.inventory.node_of(o.next_hop), self.inventory.node_of(o.mac)
@@ -153,8 +161,7 @@ class KernelSensor:
                 offer = float(o.tq if o.tq is not None else (o.throughput_kbit or 0) / 1000)
                 row = best.setdefault(names.route(via, to), {"best": 0.0, "tq": offer})
                 row["best"], row["tq"] = max(row["best"], float(o.best)), max(row["tq"], offer)
-        age = now - self._originators_at
-        return [(component, readings, age) for component, readings in best.items()]
+        return best
 
     def _routes(self) -> dict[str, str]:
         """The node that each other one is reached through.
@@ -181,7 +188,7 @@ class KernelSensor:
             ages[r] = age
             for metric, value in readings.items():
                 values[r, column[metric]] = value
-        facts: dict[Component, dict[str, object]] = {names.node(self.node): {"routes": self._routes()}}
+        facts: dict[Component, dict[str, object]] = {names.node(self.node): {"routes": self._ways}}
         if self._mesh is not None:
             facts[names.node(self.node)]["algorithm"] = self._mesh.algorithm
         return Observation(self.name, now, self._layout, values, ages, facts, error)

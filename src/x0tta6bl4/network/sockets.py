@@ -7,6 +7,7 @@ interface), one raw ICMPv6 socket asks far kernels. Through the mesh: UDP over I
 from __future__ import annotations
 
 import os
+import select
 import socket
 import struct
 import time
@@ -122,6 +123,9 @@ class LinuxWire:
             except OSError as error:
                 raise Permanent(f"sockets of {node}: {error.strerror}") from error
             self._find_interfaces()
+        self._waiting = select.poll()  # three sockets in one question
+        for sock in (self._link, self._icmp, self._mesh):
+            self._waiting.register(sock, select.POLLIN)
 
     def _set_options(self) -> None:
         for sock in (self._link, self._icmp):
@@ -178,18 +182,19 @@ class LinuxWire:
     def receive(self) -> Sequence[Datagram]:
         """All that arrived since the last question, in order of arrival on each path."""
         found: list[Datagram] = []
-        for at, payload, source in _drain(self._link, self._clock):
+        ready = {fd for fd, _ in self._waiting.poll(0)}
+        for at, payload, source in _drain(self._link, self._clock) if self._link.fileno() in ready else ():
             name = self._interface.get(source[3])
             if name is not None:
                 found.append(Datagram(at, name, source[0].partition("%")[0], payload))
-        for at, payload, source in _drain(self._icmp, self._clock):
+        for at, payload, source in _drain(self._icmp, self._clock) if self._icmp.fileno() in ready else ():
             name = self._interface.get(source[3])
             ours = (
                 len(payload) >= 8 and payload[0] == ECHO_REPLY and int.from_bytes(payload[4:6], "big") == self._echo_id
             )
             if name is not None and ours:
                 found.append(Datagram(at, name, source[0].partition("%")[0], payload[8:], echo=True))
-        for at, payload, source in _drain(self._mesh, self._clock):
+        for at, payload, source in _drain(self._mesh, self._clock) if self._mesh.fileno() in ready else ():
             node = self._nodes.get(source[0])
             if node is not None:
                 found.append(Datagram(at, "", node, payload))

@@ -97,6 +97,9 @@ def test_control_and_bidi_characters_are_cleaned(client):
     refused = client.request("PUT", "/v1/knowledge/pages/" + quote(f"wiki/{BIDI}.md"), json={"text": "x"})
     assert refused.status_code == 422
     assert client.post("/v1/knowledge", json={"text": "x", "title": BIDI}).status_code == 422
+    split = client.request("PUT", "/v1/knowledge/pages/" + quote("wi\nki/a.md"), json={"text": "x"})
+    assert split.status_code == 422
+    assert "printable" in split.json()["detail"]
     front = "---\ntitle: 'a\u202eb'\n---\nplatypus"
     client.request("PUT", "/v1/knowledge/pages/wiki/c.md", json={"text": front})
     assert found(client, "platypus")["items"][0]["title"] == "ab"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import StringConstraints
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from x0tta6bl4.core.api.shapes import Cursor, Document, Limit, Page, Shape, answer, eg, operation, page
 from x0tta6bl4.core.knowledge_base import ANSWER_S
@@ -33,6 +34,15 @@ _ENDS = re.compile(r"(.+)#(\d{1,6})", re.DOTALL)
 Words = Annotated[str, StringConstraints(min_length=1, max_length=QUERY_MAX)]
 Facet = Annotated[str, Query(max_length=64)]
 Named = Annotated[str, Path(alias="id", min_length=1, max_length=300, description="Its id; it may hold slashes.")]
+
+
+class _AnyPath(PathConvertor):
+    """A path with whatever is in it: Starlette's own stops at a line break, and the request finds no operation."""
+
+    regex = r"[\s\S]*"
+
+
+register_url_convertor("any_path", _AnyPath())
 
 
 class Passage(Shape):
@@ -181,7 +191,7 @@ def routes(state: State) -> APIRouter:
         items, base = await asked(state, call)
         return page(items, lambda passage: passage.id, row, limit, base=base)
 
-    @router.get("/v1/knowledge/passages/{id:path}", **operation("get_passage", PassageDetail, 404, 503))
+    @router.get("/v1/knowledge/passages/{id:any_path}", **operation("get_passage", PassageDetail, 404, 503))
     async def get_passage(ident: Named) -> Response:
         """One passage; of a document the first."""
 

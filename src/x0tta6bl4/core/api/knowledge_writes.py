@@ -87,7 +87,7 @@ def routes(state: State) -> APIRouter:
         note = Document(f"{NOTES}/{uuid.uuid4()}", text, {**facts, **title}, timestamp=time.time())
         return await kept(state, note)
 
-    @router.put("/v1/knowledge/pages/{id:path}", **operation("put_page", Kept, 503, status=201))
+    @router.put("/v1/knowledge/pages/{id:any_path}", **operation("put_page", Kept, 503, status=201))
     async def put_page(ident: Named, request: PageRequest) -> Response:
         """Keep a copy of a file, in place of the one that has this name. id: FOLDER/PATH."""
         name, _, relative = ident.partition("/")
@@ -96,7 +96,7 @@ def routes(state: State) -> APIRouter:
         made = folder.page(f"{PAGES}/{name}", relative, request.text)
         return await kept(state, Document(made.id, made.content, made.metadata, timestamp=time.time()))
 
-    @router.delete("/v1/knowledge/passages/{id:path}", **operation("forget_knowledge", Forgotten, 404, 409, 503))
+    @router.delete("/v1/knowledge/passages/{id:any_path}", **operation("forget_knowledge", Forgotten, 404, 409, 503))
     async def forget_knowledge(ident: Named) -> Response:
         """Forget the note or the page that a passage is of; 409 for what would come back or is history."""
 
