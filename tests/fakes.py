@@ -9,6 +9,7 @@ from x0tta6bl4.errors import Permanent, StoreError
 from x0tta6bl4.mape_k.analyzer import Analyzer
 from x0tta6bl4.mape_k.baseline import Baseline
 from x0tta6bl4.mape_k.columns import Columns
+from x0tta6bl4.mape_k.detection import Detection
 from x0tta6bl4.mape_k.graph import Graph
 from x0tta6bl4.mape_k.guards import Limits, Situation
 from x0tta6bl4.mape_k.knowledge import Knowledge
@@ -309,8 +310,8 @@ class MeshRig:
     def __init__(self, links, seat="n1", hold_down_s=10.0, patience=1.0):
         self.catalog = mesh_catalog(None)
         self.columns, self.graph = Columns(self.catalog), Graph()
-        self.baselines = {kind: Baseline(table) for kind, table in self.columns.tables.items()}
-        self.symptoms = Symptoms(self.catalog, self.columns, self.baselines)
+        self.detection = {kind: Detection(Baseline(table)) for kind, table in self.columns.tables.items()}
+        self.symptoms = Symptoms(self.catalog, self.columns, self.detection)
         self.analyzer = Analyzer(self.catalog, self.graph, self.symptoms, names.node(seat))
         self.analyzer.patience = patience
         self.state = State(self.catalog, self.columns, self.graph, self.symptoms)
@@ -376,8 +377,8 @@ class MeshRig:
         rows = [[self._value(self.readings[c].get(m)) for m in self.METRICS] for c in self.layout.components]
         self.graph.learn(self.layout)
         self.columns.fold(Observation("rig", now, self.layout, np.array(rows, np.float32)))
-        for baseline in self.baselines.values():
-            baseline.learn(now)
+        for detection in self.detection.values():
+            detection.learn(now)
         found = self.symptoms.update(now)
         expected = self.knowledge.expected(now)
         self.active = tuple(s for s in found if s.component not in expected)

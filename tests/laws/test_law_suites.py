@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from x0tta6bl4.testing import (
     guard_laws,
     notifier_laws,
     ranker_laws,
+    retriever_laws,
     sensor_laws,
 )
 
@@ -332,3 +334,46 @@ def test_a_notifier_that_breaks_a_law_is_caught(make, error, law):
     assert len(events()) == 5
     with pytest.raises(error, match=law):
         notifier_laws(make)
+
+
+class Shelf:
+    """Finds pages by how many words of the query they hold."""
+
+    PAGES = (("mast", "the mast on the roof"), ("roof", "the roof"), ("cellar", "a cellar"))
+
+    def __init__(self, breaks=""):
+        self.breaks, self.asked = breaks, 0
+
+    async def retrieve_context(self, query, k=5, threshold=0.3):
+        self.asked += 1
+        words = set(query.split())
+        found = [(ident, text, len(words & set(text.split())) / max(1, len(words))) for ident, text in self.PAGES]
+        found = sorted((one for one in found if one[2] > 0), key=lambda one: -one[2])
+        if self.breaks == "order":
+            found.reverse()
+        if self.breaks == "scale":
+            found = [(ident, text, similarity * 9) for ident, text, similarity in found]
+        if self.breaks == "luck" and self.asked > 1:
+            found = found[1:]
+        if self.breaks != "threshold":
+            found = [one for one in found if one[2] >= threshold]
+        if self.breaks != "count":
+            found = found[:k]
+        if self.breaks == "text" and not query:
+            raise ValueError("ask something")
+        ids = [SimpleNamespace(id=ident, content=text) for ident, text, _ in found]
+        return SimpleNamespace(documents=ids, similarities=[similarity for *_, similarity in found])
+
+
+def test_a_retriever_that_keeps_the_laws_passes():
+    retriever_laws(Shelf, "the roof mast")
+
+
+@pytest.mark.parametrize(
+    ("breaks", "law"),
+    [("order", "best comes first"), ("scale", "lie in"), ("luck", "same answer"), ("threshold", "left out"),
+     ("count", "how many at most"), ("text", "ask something")],
+)  # fmt: skip
+def test_a_retriever_that_breaks_a_law_is_told_which(breaks, law):
+    with pytest.raises((AssertionError, ValueError), match=law):
+        retriever_laws(lambda: Shelf(breaks), "the roof mast")

@@ -121,6 +121,7 @@ class Agent:
                 instant=(self.hellos,),
                 actuators=(self.actuator, *added.actuators),
                 ranker=added.ranker,
+                detectors=added.detectors,
                 rules=added.rules,
                 limits=self.settings.limits,
                 seat=names.node(ports.name),

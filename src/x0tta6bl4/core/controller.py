@@ -104,6 +104,7 @@ class Controller:
                 sensors=added.sensors,
                 actuators=(self.arm, *added.actuators),
                 ranker=added.ranker,
+                detectors=added.detectors,
                 rules=added.rules,
                 patience_s=PATIENCE_S,
                 new_id=new_id,

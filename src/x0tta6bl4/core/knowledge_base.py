@@ -10,7 +10,7 @@ import asyncio
 import importlib
 import logging
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -19,6 +19,8 @@ from x0tta6bl4.core.archive import Archive
 from x0tta6bl4.core.knowledge_sources import Sources
 from x0tta6bl4.core.setting_groups import KnowledgeSettings
 from x0tta6bl4.errors import ConfigError, NotSupported, ProtocolError, StoreError, Temporary
+from x0tta6bl4.ml.results import Passage
+from x0tta6bl4.ml.retriever import Retriever, retrieve
 from x0tta6bl4.model import IncidentState, Iteration
 from x0tta6bl4.ports import Clock
 
@@ -38,6 +40,31 @@ MISSING: Final = "the knowledge base needs packages that are not installed ({}):
 log = logging.getLogger("x0tta6bl4.knowledge")
 
 
+class Beside:
+    """A retriever of a plugin, on a thread: one that blocks, raises or hangs holds nobody back. One call in flight."""
+
+    def __init__(self, retriever: Retriever) -> None:
+        self._retriever = retriever
+        self._call: Future[tuple[tuple[Passage, ...], str]] | None = None
+
+    async def ask(self, query: str, k: int) -> tuple[tuple[Passage, ...], str]:
+        """(what it finds, why there is nothing)."""
+        if self._call is not None and not self._call.done():
+            return (), "the call before has not ended"
+        call = self._call = Future()
+        threading.Thread(target=self._run, args=(call, query, k), name="retriever", daemon=True).start()
+        try:
+            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(call)), ANSWER_S)
+        except TimeoutError:
+            return (), f"no answer within {ANSWER_S:g} s"
+
+    def _run(self, call: Future[tuple[tuple[Passage, ...], str]], query: str, k: int) -> None:
+        try:
+            call.set_result(asyncio.run(retrieve(self._retriever, query, k)))
+        except Exception as error:  # noqa: BLE001  # foreign code at its outer edge: the asker is told
+            call.set_result(((), f"{type(error).__name__}: {error}"))
+
+
 class KnowledgeBase:
     """One `RAGAnalyzer` with its sources. It begins with the first pass after `open` and ends with `close`.
 
@@ -48,6 +75,7 @@ class KnowledgeBase:
     def __init__(self) -> None:
         self._settings = KnowledgeSettings()
         self._store: Callable[[], Any] = lambda: None
+        self.beside: Mapping[str, Beside] = {}
         self._guard = threading.Lock()
         self._reset(wanted=False)
 
@@ -122,6 +150,13 @@ class KnowledgeBase:
     async def retrieve_context(self, query: str, k: int = 5, threshold: float = 0.3) -> RetrievalResult:
         """At most `k` documents that fit; raises like `ask`."""
         return await self.ask(lambda rag: rag.retrieve_context(query, k, threshold))
+
+    async def elsewhere(self, query: str, k: int) -> tuple[list[tuple[str, Passage]], list[str]]:
+        """([(retriever's name, passage)], why some gave nothing): what the retrievers beside it find."""
+        names = list(self.beside)
+        answers = await asyncio.gather(*(self.beside[name].ask(query, k) for name in names))
+        found = [(name, passage) for name, (passages, _) in zip(names, answers, strict=True) for passage in passages]
+        return found, [f"{name}: {why}" for name, (_, why) in zip(names, answers, strict=True) if why]
 
     def standing(self, rag: RAGAnalyzer) -> dict[str, Any]:
         """How it stands: how much it knows, what it was taught, and what could not be taken in."""

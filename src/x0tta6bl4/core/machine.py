@@ -17,6 +17,7 @@ from x0tta6bl4.clock import SystemClock
 from x0tta6bl4.core import alerts
 from x0tta6bl4.core.agent import Agent, AgentSettings
 from x0tta6bl4.core.controller import Controller, ControllerSettings, NodeAges
+from x0tta6bl4.core.knowledge_base import Beside
 from x0tta6bl4.core.mesh_view import mesh_view
 from x0tta6bl4.core.plugins import Plugged, Plugins, Site, load
 from x0tta6bl4.core.settings import Settings
@@ -212,5 +213,6 @@ class MachineSource:
         publisher.incoming.restore(store.standing(alerts.TYPES))
         publisher.archive = StoreArchive(store, blocks, self._clock, publisher.archive)
         publisher.knowledge.keep_in(store, self._clock)
+        publisher.knowledge.beside = {name: Beside(one) for name, one in self._plugged[Scope.MESH].retrievers.items()}
         stack.callback(publisher.knowledge.close)  # before the store
         return made

@@ -3,9 +3,9 @@
 A plugin is an installed package with entry points in these groups:
 
     x0tta6bl4.sensors      (Site) -> ports.Sensor, or None where it has nothing to read    sensor_laws
-    x0tta6bl4.detectors    (Site) -> ports.Detector                                        detector_laws
+    x0tta6bl4.detectors    (Site) -> ports.Detector, for each kind with learnable metrics  detector_laws
     x0tta6bl4.rankers      (Site) -> ports.Ranker, instead of the built-in one             ranker_laws
-    x0tta6bl4.retrievers   (Site) -> ml.retriever.Retriever
+    x0tta6bl4.retrievers   (Site) -> ml.retriever.Retriever, asked beside the built-in one retriever_laws
     x0tta6bl4.actuators    (Site) -> ports.Actuator, or None where it has nothing to do    actuator_laws
     x0tta6bl4.guards       a tuple of mape_k.guards.Rule, added to the built-in ones       guard_laws
     x0tta6bl4.catalogues   (Site) -> catalog.Catalog, added to the built-in one            catalogue_laws
@@ -14,30 +14,27 @@ A plugin is an installed package with entry points in these groups:
 What stands on the right is its law suite in `x0tta6bl4.testing`. The built-in guards, catalogue and ranker come in by
 the same door. A plugin takes part when `plugins.enabled` names its package; all or nothing: one that cannot be
 loaded, lacks a part of its protocol or takes a name that is taken stops the start, and the error names the package,
-the entry point and the reason. Once it runs a plugin cannot stop the loop: a guard that raises refuses, a remedy that
-raises proposes nothing, a ranker that raises leaves the order as it was, and the log says so.
+the entry point and the reason. Once it runs a
+plugin cannot stop the loop: see `core.containment`.
 """
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import Distribution, EntryPoint
 from typing import Any, Final
 
 from x0tta6bl4.catalog import Catalog, Scope
+from x0tta6bl4.core import containment
 from x0tta6bl4.errors import ConfigError
 from x0tta6bl4.mape_k.guards import RULES, Rule
 from x0tta6bl4.mape_k.planner import SuccessRanker
 from x0tta6bl4.ml.retriever import Retriever
-from x0tta6bl4.model import Candidate
 from x0tta6bl4.monitoring.notify import Notifier
 from x0tta6bl4.network.catalog import mesh_catalog
 from x0tta6bl4.ports import Actuator, Clock, Detector, Ranker, Sensor
-
-log = logging.getLogger("x0tta6bl4.plugins")
 
 FIELD: Final = "plugins.enabled"
 OWN: Final = "x0tta6bl4"
@@ -59,11 +56,16 @@ ATTRIBUTES: Final = {"name": str, "kinds": frozenset}
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The loop that a part is made for. name: the node's, or "controller"; scope: the node's or the mesh's loop."""
+    """The loop that a part is made for. name: the node's, or "controller"; scope: the node's or the mesh's loop.
+
+    A detector is made for one kind of component: its learnable metrics are the rows that it is shown, in this order.
+    """
 
     name: str
     scope: Scope
     clock: Clock
+    kind: str = ""
+    metrics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,8 @@ class Plugged:
     ranker: Ranker | None = None
     sensors: tuple[Sensor, ...] = ()
     actuators: tuple[Actuator, ...] = ()
-    detectors: tuple[Detector, ...] = ()
-    retrievers: tuple[Retriever, ...] = ()
+    detectors: Mapping[str, tuple[Detector, ...]] = field(default_factory=dict)
+    retrievers: Mapping[str, Retriever] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,41 +114,6 @@ class _Loaded:
         return made
 
 
-class _Contained:
-    """A plugin's function inside the loop: where it raises or breaks its law, `instead` answers and the log says why.
-
-    lawful: is this answer (its first argument) one that may be given to those arguments?
-    """
-
-    def __init__(
-        self, one: _Loaded, call: Callable[..., Any], lawful: Callable[..., bool], instead: Callable[..., Any]
-    ) -> None:
-        self.__name__ = getattr(call, "__name__", one.point.name)
-        self._one, self._call, self._lawful, self._instead = one, call, lawful, instead
-        self._said = ""
-
-    def __call__(self, *arguments: Any) -> Any:
-        """What it answers."""
-        try:
-            answer = self._call(*arguments)
-            if self._lawful(answer, *arguments):
-                return answer
-            why = f"answered {answer!r}"[:200]
-        except Exception as error:  # noqa: BLE001  # foreign code at its outer edge: the loop goes on
-            why = f"raised {type(error).__name__}: {error}"
-        if why != self._said:  # once, not in every pass
-            self._said = why
-            log.warning("plugin %s: %s %s", self._one.plugin, self.__name__, why)
-        return self._instead(why, *arguments)
-
-
-@dataclass(frozen=True, slots=True)
-class _ContainedRanker:
-    """`ports.Ranker` over the contained method of a plugin's ranker."""
-
-    rank: Callable[..., Any]
-
-
 class Plugins:
     """The extension points that are in force."""
 
@@ -164,14 +131,15 @@ class Plugins:
         sensors, kinds: names of the loop's own sensors, and of the action kinds of its own actuators.
         Raises ConfigError where a factory fails, makes something else than its group takes, or takes a name twice.
         """
+        catalog = self._catalog(site)
         return Plugged(
-            catalog=self._catalog(site),
-            rules=tuple(rule for one in self._of("guards") for rule in _rules(one)),
+            catalog=catalog,
+            rules=tuple(rule for one in self._of("guards") for rule in self._rules(one)),
             ranker=self._ranker(site),
             sensors=self._each("sensors", site, sensors, lambda sensor: (sensor.name,)),
             actuators=self._each("actuators", site, kinds, lambda actuator: actuator.kinds),
-            detectors=self._each("detectors", site, (), lambda detector: (detector.name,)),
-            retrievers=self._each("retrievers", site, (), lambda retriever: ()),
+            detectors=self._detectors(site, catalog),
+            retrievers={f"{one.plugin}/{one.point.name}": one.make(site) for one in self._of("retrievers")},
         )
 
     def notifiers(self) -> tuple[Notifier, ...]:
@@ -182,7 +150,12 @@ class Plugins:
         return [one for one in self._loaded if one.group == group]
 
     def _each(
-        self, group: str, site: Site | None, taken: Iterable[str], names: Callable[[Any], Iterable[str]]
+        self,
+        group: str,
+        site: Site | None,
+        taken: Iterable[str],
+        names: Callable[[Any], Iterable[str]],
+        contained: Callable[[str, Any], Any] = lambda plugin, part: part,
     ) -> tuple[Any, ...]:
         owners, parts = dict.fromkeys(taken, OWN), []
         for one in self._of(group):
@@ -193,8 +166,22 @@ class Plugins:
                 if name in owners:
                     raise one.refused(f"a name that is free: {name!r} is taken by {owners[name]}")
                 owners[name] = one.plugin
-            parts.append(part)
+            parts.append(contained(one.plugin, part))
         return tuple(parts)
+
+    def _detectors(self, site: Site, catalog: Catalog) -> dict[str, tuple[Detector, ...]]:
+        """One of each for every kind of component with something to learn; contained."""
+        made: dict[str, tuple[Detector, ...]] = {}
+        for kind in dict.fromkeys(metric.kind for metric in catalog.metrics if metric.learn):
+            metrics = tuple(metric.name for metric in catalog.metrics if metric.kind == kind and metric.learn)
+            shown = replace(site, kind=kind, metrics=metrics)
+            made[kind] = self._each("detectors", shown, (), lambda one: (one.name,), containment.detector)
+        return made
+
+    @staticmethod
+    def _rules(one: _Loaded) -> tuple[Rule, ...]:
+        rules: tuple[Rule, ...] = one.value
+        return rules if one.plugin == OWN else containment.rules(one.plugin, rules)
 
     def _ranker(self, site: Site) -> Ranker:
         offered = self._of("rankers")
@@ -205,7 +192,7 @@ class Plugins:
         ranker: Ranker = one.make(site)
         if one.plugin == OWN:
             return ranker
-        return _ContainedRanker(_Contained(one, ranker.rank, _same_candidates, lambda why, some, context: some))
+        return containment.ranker(one.plugin, ranker)
 
     def _catalog(self, site: Site) -> Catalog:
         whole: Catalog | None = None
@@ -214,7 +201,7 @@ class Plugins:
             if not isinstance(added, Catalog):
                 raise one.refused(f"a function that gives a Catalog, not {type(added).__name__}")
             try:
-                whole = added if whole is None else joined(whole, _contained(one, added))
+                whole = added if whole is None else joined(whole, containment.catalog(one.plugin, added))
             except ConfigError as error:
                 raise one.refused(f"declarations that go together with the others ({error})") from error
         assert whole is not None, "the built-in catalogue was checked for by load"
@@ -271,29 +258,6 @@ def _names_once(loaded: Iterable[_Loaded]) -> None:
             if (one.group, name) in owners:
                 raise one.refused(f"a name that is free: {name!r} is taken by {owners[one.group, name]}")
             owners[one.group, name] = one.plugin
-
-
-def _rules(one: _Loaded) -> tuple[Rule, ...]:
-    """The rules of one entry point; a foreign one that fails refuses: what cannot be judged is not done."""
-    rules: tuple[Rule, ...] = one.value
-    if one.plugin == OWN:
-        return rules
-    return tuple(
-        _Contained(one, rule, lambda said, *_: isinstance(said, str), lambda why, *_: f"it {why}") for rule in rules
-    )
-
-
-def _contained(one: _Loaded, added: Catalog) -> Catalog:
-    """A foreign catalogue whose remedies propose nothing where they fail."""
-    remedies = {
-        code: _Contained(one, remedy, lambda said, *_: isinstance(said, Sequence), lambda why, *_: ())
-        for code, remedy in added.remedies.items()
-    }
-    return replace(added, remedies=remedies)
-
-
-def _same_candidates(said: Any, some: Sequence[Candidate], context: object) -> bool:
-    return isinstance(said, Sequence) and sorted(map(id, said)) == sorted(map(id, some))
 
 
 def joined(whole: Catalog, added: Catalog) -> Catalog:

@@ -124,23 +124,27 @@ class Baseline:
         size = self.table.size
         if not self.rows or self.mean.shape[1] < size:
             return found
-        value = self.table.values[self.rows][:, :size]
         score = self._scores()
         odd = score >= least
         if not np.count_nonzero(odd):
             return found
         for i, slot in zip(*np.nonzero(odd), strict=True):
-            metric = self.table.metrics[self.rows[i]]
-            if self.table.at[self.rows[i], slot] >= now - metric.stale_after_s:
-                found.append(
-                    Anomaly(
-                        component=self.table.components[slot],
-                        metric=metric.name,
-                        value=float(value[i, slot]),
-                        expected=float(self.mean[i, slot]),
-                        spread=float(self.spread[i, slot]),
-                        score=float(score[i, slot]),
-                        detector=self.name,
-                    )
-                )
+            row = self.rows[i]
+            if self.table.at[row, slot] >= now - self.table.stale_after[row]:
+                found.append(self.seen_as(i, slot, float(score[i, slot])))
         return found
+
+    def seen_as(self, i: int, slot: int, score: float) -> Anomaly:
+        """The value of its learnable metric number `i` in one slot, as an anomaly that scores so much."""
+        if self.mean.shape[1] < self.table.size:
+            self._grow()
+        row = self.rows[i]
+        return Anomaly(
+            component=self.table.components[slot],
+            metric=self.table.metrics[row].name,
+            value=float(self.table.values[row, slot]),
+            expected=float(self.mean[i, slot]),
+            spread=float(self.spread[i, slot]),
+            score=score,
+            detector=self.name,
+        )

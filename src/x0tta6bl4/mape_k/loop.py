@@ -18,6 +18,7 @@ from x0tta6bl4.mape_k.analyzer import Analyzer
 from x0tta6bl4.mape_k.baseline import Baseline
 from x0tta6bl4.mape_k.columns import Columns
 from x0tta6bl4.mape_k.commands import Commands, Control
+from x0tta6bl4.mape_k.detection import Detection
 from x0tta6bl4.mape_k.executor import LANE, Executor
 from x0tta6bl4.mape_k.graph import Graph
 from x0tta6bl4.mape_k.guards import Limits, Situation
@@ -66,7 +67,8 @@ class Loop:
         catalog = parts.catalog
         self.columns, self.graph = Columns(catalog), Graph()
         self.baselines = {kind: Baseline(table) for kind, table in self.columns.tables.items()}
-        self.symptoms = Symptoms(catalog, self.columns, self.baselines)
+        self.detection = {kind: Detection(b, parts.detectors.get(kind, ())) for kind, b in self.baselines.items()}
+        self.symptoms = Symptoms(catalog, self.columns, self.detection)
         self.analyzer = Analyzer(catalog, self.graph, self.symptoms, parts.seat)
         self.knowledge = Knowledge(
             catalog, self.graph, self.analyzer, origin=parts.origin, new_id=parts.new_id, hold_down_s=parts.hold_down_s
@@ -134,7 +136,7 @@ class Loop:
             at=now,
             readings=readings,
             errors=dict(self.errors),
-            anomalies=tuple(a for b in self.baselines.values() for a in b.anomalies(now)) if active else (),
+            anomalies=tuple(a for d in self.detection.values() for a in d.anomalies(now)) if active else (),
             symptoms=active,
             incidents=(*self.knowledge.open.values(), *closed),
             risks=self.risks,
@@ -166,8 +168,8 @@ class Loop:
                 self.errors[sensor.name] = f"{type(error).__name__}: {error}"
             else:
                 self.observe(observation, now)
-        for baseline in self.baselines.values():
-            baseline.learn(now)
+        for detection in self.detection.values():
+            detection.learn(now)
         if now - self._risks_at >= RISKS_EVERY_S:
             self._risks_at = now
             view = self.state.view(now)

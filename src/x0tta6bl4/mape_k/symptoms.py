@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from x0tta6bl4.catalog import Catalog, SymptomRule
-from x0tta6bl4.mape_k.baseline import Baseline
 from x0tta6bl4.mape_k.columns import Columns, Table
+from x0tta6bl4.mape_k.detection import Detection
 from x0tta6bl4.model import Component, Floats, Seconds, Symptom, Times
 
 FORGET_AFTER = 3.0  # a raised symptom whose data are stale for this many stale times is dropped as unknown
@@ -31,8 +31,8 @@ class Status(Enum):
 class RuleState:
     """One rule over one table."""
 
-    def __init__(self, rule: SymptomRule, table: Table, baseline: Baseline) -> None:
-        self.rule, self.table, self.baseline = rule, table, baseline
+    def __init__(self, rule: SymptomRule, table: Table, detection: Detection) -> None:
+        self.rule, self.table, self.detection = rule, table, detection
         self.row = table.row[rule.metric]
         self.stale = float(table.stale_after[self.row])
         self.quiet = True  # nothing is raised and nothing is about to be
@@ -57,8 +57,8 @@ class RuleState:
         """float32 [size]: what is compared with the thresholds; larger is worse."""
         rule, size = self.rule, self.table.size
         if rule.score:
-            return self.baseline.score(rule.metric)
-        value = self.baseline.excess(rule.metric) if rule.excess else self.table.values[self.row, :size]
+            return self.detection.score(rule.metric)
+        value = self.detection.excess(rule.metric) if rule.excess else self.table.values[self.row, :size]
         return value if rule.above else -value
 
     def update(self, now: Seconds) -> bool:
@@ -136,8 +136,8 @@ class _Watch:
         self.fixed = [rule for rule in rules if not rule.relative]
         self.relative = [rule for rule in rules if rule.relative]
         self._rows = np.array([rule.row for rule in self.fixed], np.intp)
-        self._sign = np.array([[rule.sign] for rule in self.fixed], np.float32)
-        self._raise = np.array([[rule.thresholds[0]] for rule in self.fixed], np.float32)
+        self._sign = np.array([rule.sign for rule in self.fixed], np.float32)[:, None]
+        self._raise = np.array([rule.thresholds[0] for rule in self.fixed], np.float32)[:, None]
 
     def awake(self) -> list[RuleState]:
         """Rules that have something to judge."""
@@ -152,9 +152,9 @@ class _Watch:
 class Symptoms:
     """All rules of a catalogue over the state. `version` changes when a symptom is raised or cleared."""
 
-    def __init__(self, catalog: Catalog, columns: Columns, baselines: Mapping[str, Baseline]) -> None:
+    def __init__(self, catalog: Catalog, columns: Columns, detection: Mapping[str, Detection]) -> None:
         self.rules = {
-            rule.code: RuleState(rule, columns.tables[rule.kind], baselines[rule.kind]) for rule in catalog.symptoms
+            rule.code: RuleState(rule, columns.tables[rule.kind], detection[rule.kind]) for rule in catalog.symptoms
         }
         of_kind: dict[str, list[RuleState]] = {}
         for rule in self.rules.values():

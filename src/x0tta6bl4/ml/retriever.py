@@ -48,12 +48,12 @@ class Retriever(Protocol):
         ...
 
 
-async def retrieve(retriever: Retriever, query: str) -> tuple[tuple[Passage, ...], str]:
+async def retrieve(retriever: Retriever, query: str, k: int = PASSAGES) -> tuple[tuple[Passage, ...], str]:
     """(passages, why there are none): a knowledge base that raises or hangs holds no healing back."""
 
     async def passages() -> tuple[Passage, ...]:
         """What it found, as values of ours."""
-        found = await retriever.retrieve_context(query, PASSAGES)
+        found = await retriever.retrieve_context(query, k)
         return tuple(
             Passage(document.id, document.content, float(similarity))
             for document, similarity in zip(found.documents, found.similarities, strict=True)

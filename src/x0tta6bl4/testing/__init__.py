@@ -8,7 +8,7 @@ not. `make` builds a fresh instance each time it is called. Nothing here needs a
 """
 
 from x0tta6bl4.testing.decides import detector_laws, guard_laws, ranker_laws
-from x0tta6bl4.testing.knows import catalogue_laws
+from x0tta6bl4.testing.knows import catalogue_laws, retriever_laws
 from x0tta6bl4.testing.samples import candidates, events, proposal, situation
 from x0tta6bl4.testing.touches import actuator_laws, notifier_laws, sensor_laws
 
@@ -22,6 +22,7 @@ __all__ = [
     "notifier_laws",
     "proposal",
     "ranker_laws",
+    "retriever_laws",
     "sensor_laws",
     "situation",
 ]

@@ -1,11 +1,13 @@
-"""Laws of a catalogue: what it declares belongs together, and its functions cope with knowing nothing."""
+"""Laws of a catalogue (what it declares belongs together, its functions cope with knowing nothing), of a retriever."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from x0tta6bl4.catalog import Catalog, Proposal, SymptomRule
+from x0tta6bl4.ml.retriever import Retriever
 from x0tta6bl4.model import Cause, Component, Risk
 
 
@@ -90,3 +92,29 @@ def _functions(made: Catalog, example: Callable[[str], Component]) -> None:
                 assert proposal.action.target.name, f"the remedy for {code} names its target"
     for rule in made.risks:
         assert all(isinstance(risk, Risk) for risk in rule(view)), "a risk rule gives risks"
+
+
+def retriever_laws(make: Callable[[], Retriever], query: str) -> None:
+    """Laws of `ml.retriever.Retriever`. query: one that finds something."""
+
+    async def found(text: str, k: int, threshold: float) -> list[tuple[str, str, float]]:
+        """[(id, content, similarity)], in its order."""
+        result = await made.retrieve_context(text, k, threshold)
+        assert len(result.documents) == len(result.similarities), "there is a similarity for each document"
+        pairs = zip(result.documents, result.similarities, strict=True)
+        return [(document.id, document.content, float(similarity)) for document, similarity in pairs]
+
+    made = make()
+    all_of_it = asyncio.run(found(query, 10, 0.0))
+    assert all_of_it, f"{query!r} finds something"
+    assert all(ident and content for ident, content, _ in all_of_it), "a document has an id and a text"
+    likeness = [similarity for *_, similarity in all_of_it]
+    assert likeness == sorted(likeness, reverse=True), "the best comes first"
+    assert all(0 <= one <= 1 for one in likeness), "similarities lie in [0, 1]"
+    assert asyncio.run(found(query, 10, 0.0)) == all_of_it, "the same question has the same answer"
+    assert asyncio.run(found(query, 1, 0.0)) == all_of_it[:1], "k is how many at most"
+    best = likeness[0]
+    near = asyncio.run(found(query, 10, best))
+    assert all(similarity >= best for *_, similarity in near), "what is less similar than the threshold is left out"
+    for odd in ("", "\0\u202e", "x" * 100_000):
+        asyncio.run(found(odd, 3, 0.0))  # any text is a question

@@ -1,11 +1,14 @@
 # ruff: noqa: RUF001  # letters of Russian that look like letters of English are meant to be here
 """The knowledge base over the API: what is added is found at once, what is bad is refused by name."""
 
+import time
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
 
 from driven import Driven, knowing, served, until
+from x0tta6bl4.core.knowledge_base import Beside
 from x0tta6bl4.core.settings import Settings
 
 BIDI = "\u202egnp.exe\u202c \x1b[31mred\x07 zero\u200bwidth"
@@ -171,3 +174,43 @@ def test_learning_needs_enough_answers_and_is_used_where_it_is_better(client):
     assert lesson["used"] is (lesson["after"] > lesson["before"])
     base = client.get("/v1/knowledge/passages", params={"limit": 1}).json()["base"]
     assert base["learned_from"] == (lesson["pairs"] if lesson["used"] else 0)
+
+
+class Elsewhere:
+    """What a plugin's retriever may do."""
+
+    def __init__(self, does):
+        self.does, self.asked = does, 0
+
+    async def retrieve_context(self, query, k=5, threshold=0.3):
+        self.asked += 1
+        if self.does == "raises":
+            raise OSError("the wiki is closed")
+        if self.does == "blocks":
+            time.sleep(3.0)  # noqa: ASYNC251 -- that is what it must not do
+        pages = [SimpleNamespace(id=f"wiki-{n}", content=f"page {n} \x1b[31m") for n in range(9)][:k]
+        return SimpleNamespace(documents=pages, similarities=[0.9 - n / 10 for n in range(len(pages))])
+
+
+def test_what_plugins_find_stands_beside_what_is_known(client):
+    shelf = {name: Elsewhere(name) for name in ("finds", "raises", "blocks")}
+    base = client.app.state.x0t.knowledge
+    base.beside = {f"x0t-wiki/{name}": Beside(one) for name, one in shelf.items()}
+    try:
+        began = time.monotonic()
+        answer = found(client, "link-lossy")
+        assert time.monotonic() - began < 2.9
+        exact = [one["source"] for one in answer["items"] if one["exact"]]
+        assert exact == ["runbooks"] * 2  # its page in two languages
+        first, second, third = answer["items"][2:]
+        assert (first["id"], first["text"], first["source"]) == ("wiki-0", "page 0 [31m", "plugin x0t-wiki/finds")
+        assert third["similarity"] <= second["similarity"] <= first["similarity"] == 0.9
+        assert [problem.split(":")[0] for problem in answer["problems"]] == ["x0t-wiki/raises", "x0t-wiki/blocks"]
+        assert "the wiki is closed" in answer["problems"][0]
+        again = found(client, "link-lossy", k=3)
+        assert "not ended" in again["problems"][1]
+        asked = shelf["finds"].asked
+        assert {one["source"] for one in found(client, "link-lossy", kind="cause")["items"]} == {"runbooks"}
+        assert shelf["finds"].asked == asked  # of what it would find nobody knows the kind
+    finally:
+        base.beside = {}

@@ -25,10 +25,14 @@ from x0tta6bl4.core.store.ids import Ids
 from x0tta6bl4.errors import ConfigError
 from x0tta6bl4.lab import scenarios
 from x0tta6bl4.lab.sim import Simulation
+from x0tta6bl4.mape_k.baseline import Baseline
+from x0tta6bl4.mape_k.columns import Table
+from x0tta6bl4.mape_k.detection import Detection
 from x0tta6bl4.mape_k.guards import RULES, refusal
 from x0tta6bl4.mape_k.inline import InlineWorker
 from x0tta6bl4.mape_k.memory import MemoryStore
 from x0tta6bl4.mape_k.planner import SuccessRanker
+from x0tta6bl4.model import Component
 from x0tta6bl4.network import names
 from x0tta6bl4.network.actuators import KINDS
 from x0tta6bl4.network.catalog import mesh_catalog
@@ -97,7 +101,8 @@ def test_the_built_in_parts_come_in_by_the_same_door():
         assert plugged.catalog.metrics == mesh_catalog(own).metrics
         assert plugged.catalog.causes == mesh_catalog(own).causes
         assert plugged.catalog.remedies.keys() == mesh_catalog(own).remedies.keys()
-        assert (plugged.sensors, plugged.actuators, plugged.detectors, plugged.retrievers) == ((), (), (), ())
+        assert (plugged.sensors, plugged.actuators, plugged.retrievers) == ((), (), {})
+        assert not any(plugged.detectors.values())
     assert loaded.notifiers() == ()
 
 
@@ -148,11 +153,54 @@ def test_every_group_takes_a_part(shelf):
     points = {f"x0tta6bl4.{group}": {"told": "x0t_all:Told"} for group in groups}
     loaded = load([shelf.put("x0t-all", points, ALL_OF_THEM)])
     plugged = loaded.at(NODE)
-    parts = (*plugged.sensors, *plugged.detectors, *plugged.retrievers, *plugged.actuators)
-    assert [part.site for part in parts] == [(NODE,)] * 4
+    parts = (*plugged.sensors, *plugged.retrievers.values(), *plugged.actuators)
+    assert [part.site for part in parts] == [(NODE,)] * 3
+    assert list(plugged.retrievers) == ["x0t-all/told"]
+    (detector,) = plugged.detectors["link"]
+    assert detector.name == "told"
     assert not isinstance(plugged.ranker, SuccessRanker)
     ranker_laws(lambda: plugged.ranker)
     assert [notifier.site for notifier in loaded.notifiers()] == [()]
+
+
+DETECTOR = """
+import numpy as np
+class Odd:
+    name = "odd/1"
+    def __init__(self, site):
+        assert (site.kind, site.metrics) == ("link", ("rtt_ms",))
+    def score(self, values, now):
+        if now > 5: raise RuntimeError("lost the thread")
+        if now > 3: return values * 0 + 7
+        return np.nan_to_num((values == 13) * 0.9)
+    def learn(self, values, mask, now):
+        values[:] = 0  # it is not given them to write on
+"""
+
+
+def test_a_detector_judges_beside_the_baseline_and_cannot_stop_it(shelf, caplog):
+    plugged = load([shelf.put("x0t-odd", {"x0tta6bl4.detectors": {"odd": "x0t_odd:Odd"}}, DETECTOR)]).at(NODE)
+    table = Table("link", [metric for metric in plugged.catalog.metrics if metric.kind == "link"])
+    detection = Detection(Baseline(table), plugged.detectors["link"])
+    for name in ("a", "b"):
+        table.add(Component("link", name))
+    row, found = table.row["rtt_ms"], {}
+    for now in range(7):
+        table.values[row, :2], table.at[row, :2] = (13.0, 2.0), float(now)
+        detection.learn(float(now))
+        found[now] = [(one.component.name, one.detector) for one in detection.anomalies(float(now))]
+    assert found[2] == [("a", "odd/1")]
+    assert found[4] == found[6] == []
+    assert detection.score("rtt_ms").tolist() == [0.0, 0.0]
+    for why in ("read-only", "answered", "lost the thread"):
+        assert len([line for line in caplog.messages if why in line]) == 1, why
+
+
+def test_two_detectors_of_one_name_stop_the_start(shelf):
+    points = {"x0tta6bl4.detectors": {"odd": "x0t_odd:Odd", "again": "x0t_odd:Odd"}}
+    loaded = load([shelf.put("x0t-odd", points, DETECTOR)])
+    with pytest.raises(ConfigError, match="'odd/1' is taken"):
+        loaded.at(NODE)
 
 
 def use(loaded: Plugins):

@@ -7,6 +7,7 @@ from fakes import MeshRig
 from x0tta6bl4.catalog import Catalog, Metric, SymptomRule
 from x0tta6bl4.mape_k.baseline import Baseline
 from x0tta6bl4.mape_k.columns import Columns
+from x0tta6bl4.mape_k.detection import Detection
 from x0tta6bl4.mape_k.symptoms import FORGET_AFTER, Status, Symptoms
 from x0tta6bl4.model import Component, Layout, Observation
 
@@ -31,15 +32,15 @@ class Bench:
     def __init__(self):
         catalog = Catalog("plant", METRICS, RULES, (), ())
         self.columns = Columns(catalog)
-        self.baselines = {k: Baseline(t) for k, t in self.columns.tables.items()}
-        self.symptoms = Symptoms(catalog, self.columns, self.baselines)
+        self.detection = {k: Detection(Baseline(t)) for k, t in self.columns.tables.items()}
+        self.symptoms = Symptoms(catalog, self.columns, self.detection)
 
     def see(self, now, age=0.0, **readings):
         values = np.full((2, 3), np.nan, np.float32)
         for name, value in readings.items():
             values[0, LAYOUT.metrics.index(name)] = value
         self.columns.fold(Observation("s", now, LAYOUT, values, age))
-        self.baselines["box"].learn(now)
+        self.detection["box"].learn(now)
         return {s.code: s for s in self.symptoms.update(now)}
 
 

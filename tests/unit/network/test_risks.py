@@ -6,6 +6,7 @@ import pytest
 from fakes import MeshRig
 from x0tta6bl4.mape_k.baseline import Baseline
 from x0tta6bl4.mape_k.columns import Columns
+from x0tta6bl4.mape_k.detection import Detection
 from x0tta6bl4.mape_k.graph import Graph
 from x0tta6bl4.mape_k.state import State
 from x0tta6bl4.mape_k.symptoms import Symptoms
@@ -37,7 +38,7 @@ def found(nodes=3, changes=None, port=None, now=0.0):
     columns.fold(Observation("i", 0.0, layout, np.array([list({**PORT, **(port or {})}.values())], np.float32)))
     catalog = mesh_catalog()
     graph = Graph()
-    symptoms = Symptoms(catalog, columns, {kind: Baseline(table) for kind, table in columns.tables.items()})
+    symptoms = Symptoms(catalog, columns, {kind: Detection(Baseline(table)) for kind, table in columns.tables.items()})
     view = State(catalog, columns, graph, symptoms).view(now)
     return [(r.code, str(r.component)) for rule in RULES for r in rule(view)]
 

@@ -18,6 +18,7 @@ from x0tta6bl4.core.knowledge_base import ANSWER_S
 from x0tta6bl4.core.problems import Problem
 from x0tta6bl4.core.state import State
 from x0tta6bl4.errors import ConfigError, NotSupported, Temporary
+from x0tta6bl4.ml.results import Passage as ForeignPassage
 from x0tta6bl4.ml.retrieval.chunks import passages
 from x0tta6bl4.ml.retrieval.text import clean
 from x0tta6bl4.ml.retrieval.values import Passage as KnownPassage
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 QUERY_MAX: Final = 4000
+FOREIGN_MAX: Final = 20_000  # characters of a passage that a plugin found
 PASSAGE: Final = "runbooks/link-lossy.md#0"
 TEXT: Final = "# A link loses packets\n\n## What it looks like\n..."
 _ENDS = re.compile(r"(.+)#(\d{1,6})", re.DOTALL)
@@ -54,7 +56,7 @@ class Passage(Shape):
     headings: list[str] = eg(["A link loses packets"], "The path of headings to it, outermost first.")
     kind: str = eg("cause", "cause, symptom, risk or action (a runbook); incident, note or page.")
     language: str = eg("en")
-    source: str = eg("runbooks", "runbooks, incidents, notes, pages/FOLDER, or the name of a followed folder.")
+    source: str = eg("runbooks", "runbooks, incidents, notes, pages/FOLDER, a followed folder's name, or plugin NAME.")
     tags: list[str] = eg([])
     at_utc: float | None = eg(1_790_000_000.0, "When it was taken in; of an incident, when that ended.")
     digest: str = eg("9f86d081884c7d65", "Of the file that it is a copy of; empty for what is none.")
@@ -97,6 +99,7 @@ class SearchAnswer(Shape):
     query: str = eg("link-lossy", "As it was searched: without control characters.")
     items: list[FoundPassage]
     note: str = eg("", "Why there is nothing.")
+    problems: list[str] = eg([], "Retrievers of plugins that were left out, and why.")
 
 
 def row(passage: KnownPassage) -> Document:
@@ -114,6 +117,26 @@ def row(passage: KnownPassage) -> Document:
         "tags": [str(tag) for tag in tags] if isinstance(tags, list | tuple) else [],
         "at_utc": document.timestamp or None,
         "digest": str(facts.get("digest", "")),
+    }
+
+
+def foreign(retriever: str, passage: ForeignPassage) -> Document:
+    """What a retriever of a plugin found; of its document no more is known."""
+    ident = clean(passage.id)[:300]
+    return {
+        "id": ident,
+        "document": ident,
+        "title": ident,
+        "headings": [],
+        "kind": "",
+        "language": "",
+        "tags": [],
+        "source": f"plugin {retriever}",
+        "at_utc": None,
+        "digest": "",
+        "text": clean(passage.content)[:FOREIGN_MAX],
+        "similarity": round(min(1.0, max(0.0, passage.similarity)), 4),
+        "exact": False,
     }
 
 
@@ -174,7 +197,11 @@ def routes(state: State) -> APIRouter:
             {**row(hit.passage), "text": hit.passage.text, "similarity": round(hit.similarity, 4), "exact": hit.exact}
             for hit in found.hits
         ]
-        return answer({"query": query, "items": items, "note": found.note})
+        others, problems = await state.knowledge.elsewhere(query, k) if not where else ([], [])
+        items += [foreign(name, one) for name, one in others if one.similarity >= threshold]
+        items.sort(key=lambda item: (not item["exact"], -item["similarity"]))
+        note = "" if items else found.note
+        return answer({"query": query, "items": items[:k], "note": note, "problems": problems})
 
     @router.get("/v1/knowledge/passages", **operation("list_passages", PassagePage, 503))
     async def list_passages(

@@ -71,7 +71,9 @@ def _found(told: Row) -> RenderableType:
         lines = [line for line in row["text"].splitlines() if line.strip() and not line.startswith("#")]
         parts += [Text.assemble((f"{sure:>5}  ", "bold"), (row["id"], "bold"), f"  {' > '.join(row['headings'])}")]
         parts += [Text(f"       {line}", "dim", no_wrap=True, overflow="ellipsis") for line in lines[:LINES]]
-    return Group(*parts) if parts else Text(told["note"])
+    if not parts:
+        parts.append(Text(told["note"]))
+    return Group(*parts, *(Text(f"left out: {problem}", style="yellow") for problem in told["problems"]))
 
 
 @app.command(name="list")
