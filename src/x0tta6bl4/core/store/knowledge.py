@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-import numpy as np
 from sqlalchemy import delete, func, literal_column, select, text
 
-from x0tta6bl4.core.store import schema
+from x0tta6bl4.core.store import schema, vectors
 from x0tta6bl4.core.store.codec import decode_free, encode_free
 from x0tta6bl4.core.store.store import SqlStore
 from x0tta6bl4.core.store.writes import Writer
@@ -33,7 +32,7 @@ class SqlKnowledge:
     """`KnowledgeStore` in the tables of a `SqlStore`; any thread may call it. clock: for the rows' times."""
 
     def __init__(self, store: SqlStore, clock: Clock) -> None:
-        self._store, self._clock = store, clock
+        self._store, self._clock, self._vectors = store, clock, vectors.of(store)
 
     def put(self, documents: Sequence[Document], entries: Sequence[Entry], model: str) -> None:
         """Keep documents with their passages and vectors, in one transaction; raises StoreError and keeps nothing."""
@@ -51,9 +50,10 @@ class SqlKnowledge:
             ]
             if rows:
                 writer.execute(schema.documents.insert(), rows)
-            passages = [_passage(entry, model, writer) for entry in entries]
+            passages = [{**_passage(entry, model, writer), **self._vectors.columns(entry)} for entry in entries]
             if passages:
                 writer.execute(schema.passages.insert(), passages)
+                self._vectors.put(writer, entries, model)
 
     def drop(self, ids: Collection[str]) -> None:
         """Forget documents; ids that are unknown are ignored."""
@@ -76,13 +76,13 @@ class SqlKnowledge:
 
     def vectors(self, model: str) -> Mapping[str, Floats]:
         """float32 [windows, dim] of each passage that `model` measured, by passage id."""
-        table = schema.passages.c
-        found = select(table.document, table.number, table.windows, table.vectors).where(table.model == model)
         with self._store.reading() as reader:
-            return {
-                f"{row.document}#{row.number}": np.frombuffer(row.vectors, "<f4").reshape(row.windows, -1)
-                for row in reader.rows(found.where(table.vectors.is_not(None)))
-            }
+            return self._vectors.all(reader, model)
+
+    def near(self, vector: Floats, model: str, limit: int = 10) -> Sequence[str]:
+        """Ids of documents nearest to a vector that `model` measured, by the database alone."""
+        with self._store.reading() as reader:
+            return self._vectors.near(reader, vector, model, limit)
 
     def find(self, words: str, limit: int = 10) -> Sequence[str]:
         """Ids of documents that have all of these words, by the database alone: for who has no index at hand."""
@@ -144,5 +144,4 @@ def _passage(entry: Entry, model: str, writer: Writer) -> dict[str, Any]:
         "body": entry.passage.text,
         "model": "" if windows is None else model,
         "windows": 0 if windows is None else len(windows),
-        "vectors": None if windows is None else np.ascontiguousarray(windows, "<f4").tobytes(),
     }

@@ -24,7 +24,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION: Final = 3
+VERSION: Final = 4
 """The schema this code writes; equals the number of the newest migration."""
 
 metadata = MetaData()
@@ -219,7 +219,7 @@ passages = Table(  # cut from the documents; SQLite has their words in the FTS5 
     _text("body"),
     Column("model", String(64), nullable=False),  # what measured the vectors, "" for none
     Column("windows", Integer, nullable=False),
-    Column("vectors", LargeBinary, nullable=True),  # float32, little-endian, [windows, dim]
+    Column("vectors", LargeBinary, nullable=True),  # float32, little-endian, [windows, dim]; see `store.vectors`
     UniqueConstraint("document", "number", name="uq_passages_number"),
 )
 

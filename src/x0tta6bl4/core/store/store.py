@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, and_, delete, func, select, true, update
+from sqlalchemy import Connection, and_, delete, func, inspect, select, true, update
 
 from x0tta6bl4.core.store import schema
 from x0tta6bl4.core.store.backup import copy_database
@@ -90,6 +90,11 @@ class SqlStore:
     def dialect(self) -> str:
         """What keeps it: `sqlite` or `postgresql`."""
         return self._engine.dialect.name
+
+    def has_table(self, name: str) -> bool:
+        """Whether there is a table of this name."""
+        with troubles(self.place):
+            return inspect(self._engine).has_table(name)
 
     def close(self) -> None:
         """Let the store go; a second call does nothing, any other call after it raises StoreError."""
