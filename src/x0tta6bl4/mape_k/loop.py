@@ -11,8 +11,6 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from x0tta6bl4.catalog import ActionKind, Autonomy
 from x0tta6bl4.mape_k.analyzer import Analyzer
 from x0tta6bl4.mape_k.baseline import Baseline
@@ -26,6 +24,7 @@ from x0tta6bl4.mape_k.knowledge import Change, Knowledge
 from x0tta6bl4.mape_k.outbox import STORE_LANE, Outbox, action_data, incident_data, plan_data
 from x0tta6bl4.mape_k.parts import Parts
 from x0tta6bl4.mape_k.planner import Planner
+from x0tta6bl4.mape_k.senses import Senses
 from x0tta6bl4.mape_k.state import State
 from x0tta6bl4.mape_k.symptoms import Symptoms
 from x0tta6bl4.model import (
@@ -49,7 +48,6 @@ from x0tta6bl4.ports import Actuator
 
 RISKS_LANE = "risks"
 RISKS_EVERY_S = 5.0
-SILENT_AFTER_S = 5.0  # a sensor that has not answered for so long is an error
 
 
 class Loop:
@@ -94,13 +92,11 @@ class Loop:
         )
         self.limits = parts.limits
         self.number = 0
-        self.taken = 0
         self.closed: list[Change] = []  # incidents that people closed since the last pass
-        self.late: dict[str, int] = {}  # sensor -> readings dropped because the one before had not ended
-        self.errors: dict[str, str] = {}
+        self.senses = Senses(parts, self.columns, self.graph)
+        self.errors = self.senses.errors  # by sensor; of the store and of other calls too
         self.risks: tuple[Risk, ...] = ()
         self._risks_at = float("-inf")
-        self._answered: dict[str, Seconds] = {}
         self._restore()
 
     # -- the picture --------------------------------------------------------------------------------------------
@@ -154,20 +150,9 @@ class Loop:
 
     def monitor(self, now: Seconds) -> int:
         """Fold what arrived, ask for the next readings; returns how many values were taken."""
-        for sensor in self.parts.sensors:
-            self._answered.setdefault(sensor.name, now)
-            if not self.parts.worker.start(f"read:{sensor.name}", sensor.name, lambda s=sensor: s.read(now)):  # type: ignore[misc]
-                self.late[sensor.name] = self.late.get(sensor.name, 0) + 1
-                if now - self._answered[sensor.name] > SILENT_AFTER_S:
-                    self.errors[sensor.name] = f"no answer for {now - self._answered[sensor.name]:.0f} s"
+        self.senses.ask(now)
         self._drain(now)
-        for sensor in self.parts.instant:
-            try:
-                observation = sensor.read(now)
-            except Exception as error:  # noqa: BLE001  # the edge of the loop: a sensor that raises is a value
-                self.errors[sensor.name] = f"{type(error).__name__}: {error}"
-            else:
-                self.observe(observation, now)
+        self.senses.look(now)
         for detection in self.detection.values():
             detection.learn(now)
         if now - self._risks_at >= RISKS_EVERY_S:
@@ -176,23 +161,11 @@ class Loop:
             view.live()  # here: the worker must not walk a graph that grows
             rules = self.parts.catalog.risks
             self.parts.worker.start(RISKS_LANE, "risks", lambda: [risk for rule in rules for risk in rule(view)])
-        taken, self.taken = self.taken, 0
-        return taken
+        return self.senses.count()
 
     def observe(self, observation: Observation, now: Seconds) -> None:
         """Take in one observation; its failure is a value."""
-        self._answered[observation.sensor] = now
-        if observation.error:
-            self.errors[observation.sensor] = observation.error
-        else:
-            self.errors.pop(observation.sensor, None)
-        shape = (len(observation.layout.components), len(observation.layout.metrics))
-        ages = observation.age_s
-        if np.shape(observation.values) != shape or (isinstance(ages, np.ndarray) and ages.shape != shape):
-            self.errors[observation.sensor] = f"readings of shape {np.shape(observation.values)}, its layout is {shape}"
-            return
-        self.graph.learn(observation.layout)
-        self.taken += self.columns.fold(observation)
+        self.senses.take(observation, now)
 
     # -- Analyze ------------------------------------------------------------------------------------------------
 

@@ -300,7 +300,7 @@ def test_a_sensor_that_hangs_is_said_after_a_while_and_only_it_is_late():
                 worker.release(lane)
     assert errors[9] == {}
     assert errors[11] == {"hung": "no answer for 6 s"}
-    assert bench.loop.late == {"hung": 23}
+    assert bench.loop.senses.late == {"hung": 23}
     assert bench.loop.columns.value(WEB, "memory_mb", bench.clock.now()) == 200.0
     worker.release("read:hung")
     assert bench.run(0.5).errors == {}
