@@ -97,7 +97,7 @@ class Fed:
             mesh.jitter()
             for node in inventory:
                 controller.ages.hear(node.name, now)
-            controller.loop.observe(Observation(mesh.name, now, mesh.layout, mesh.values), now)
+            controller.loop.senses.take(Observation(mesh.name, now, mesh.layout, mesh.values), now)
             controller.tick(now)
 
 

@@ -51,9 +51,12 @@ def event(seq=1, what="incident.opened", /, **data):
     return Event(seq, 10.0, "controller", what, "i1", str(LINK), data or {"code": "link-lossy"})
 
 
-def iteration(number=1, at=10.5, *, incidents=(), actions=(), plans=(), events=(), risks=(), symptoms=(), errors=None):
+def iteration(
+    number=1, at=10.5, *, incidents=(), actions=(), plans=(), events=(), risks=(), symptoms=(), errors=None, late=()
+):
+    phases = {"monitor": 0.001}
     return Iteration(
-        number, at, 120, errors or {}, (), symptoms, incidents, risks, plans, actions, events, {"monitor": 0.001}
+        number, at, 120, errors or {}, (), symptoms, incidents, risks, plans, actions, events, phases, late
     )
 
 

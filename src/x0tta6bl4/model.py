@@ -381,3 +381,4 @@ class Iteration:
     actions: tuple[ActionRecord, ...]  # changed in this pass
     events: tuple[Event, ...]
     phase_s: Mapping[str, Seconds]  # how long each phase took
+    late: tuple[str, ...] = ()  # sensors whose reading was dropped: the one before had not ended

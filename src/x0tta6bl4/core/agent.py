@@ -183,7 +183,7 @@ class Agent:
         self._next_pass = now + self.settings.pass_s
         news = self.hellos.heard_news(now)
         if news is not None:
-            self.loop.observe(news, now)
+            self.loop.senses.take(news, now)
         self._expect_neighbours(now)
         self._hurry(now)
         self.kernel.quiet = not (urgent or self._eager or self.last is None or self.last.symptoms)
@@ -206,7 +206,7 @@ class Agent:
             self.malformed += 1
             return
         if isinstance(message, told.Links):
-            self.loop.observe(told.observation(self.ports.name, message, now), now)
+            self.loop.senses.take(told.observation(self.ports.name, message, now), now)
         elif isinstance(message, told.Restraints):
             self._restrain(message)
         else:
@@ -248,7 +248,7 @@ class Agent:
         )
         self.hellos.hurry = HURRY_MAX if acted or opened else 0
         values = np.array([[float(self.hellos.hurried(now))]], np.float32)
-        self.loop.observe(Observation("hurry", now, self._hurry_layout, values), now)
+        self.loop.senses.take(Observation("hurry", now, self._hurry_layout, values), now)
 
     def _bad_news(self) -> dict[str, dict[str, float]]:
         """What neighbours shall pass on: own interfaces that are down, detached or short of MTU."""

@@ -146,7 +146,7 @@ class Controller:
         self.ages.hear(said.node, at)
         for answer in said.answers:
             self.arm.hear(answer, at)
-        self.loop.observe(self.reader.observation(said, at), now)
+        self.loop.senses.take(self.reader.observation(said, at), now)
         self._urgent = self._urgent or said.urgent
         self.boots[said.node] = said.boot
         if said.leaving_s:

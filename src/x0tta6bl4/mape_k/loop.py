@@ -140,6 +140,7 @@ class Loop:
             actions=tuple(actions),
             events=self.outbox.take_published(),
             phase_s={name: marks[i + 1] - marks[i] for i, name in enumerate(phases)},
+            late=self.senses.late,
         )
 
     def _take_closed(self) -> list[Change]:
@@ -162,10 +163,6 @@ class Loop:
             rules = self.parts.catalog.risks
             self.parts.worker.start(RISKS_LANE, "risks", lambda: [risk for rule in rules for risk in rule(view)])
         return self.senses.count()
-
-    def observe(self, observation: Observation, now: Seconds) -> None:
-        """Take in one observation; its failure is a value."""
-        self.senses.take(observation, now)
 
     # -- Analyze ------------------------------------------------------------------------------------------------
 
@@ -285,7 +282,7 @@ class Loop:
             elif lane == RISKS_LANE and isinstance(result, list):
                 self.risks = tuple(result)
             elif isinstance(result, Observation):
-                self.observe(result, now)
+                self.senses.take(result, now)
             else:
                 self.errors[tag] = f"{type(result).__name__}: {result}"
             any_ended = True

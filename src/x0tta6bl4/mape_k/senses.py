@@ -15,25 +15,29 @@ SILENT_AFTER_S: Final = 5.0  # a sensor that has not answered for so long is an 
 
 
 class Senses:
-    """The sensors of one loop. errors: sensor -> why it gives nothing now. late: sensor -> readings that were dropped
-    because the one before had not ended.
+    """The sensors of one loop.
+
+    errors: sensor -> why it gives nothing now. late: those whose reading was dropped in this pass, because the one
+    before had not ended.
     """
 
     def __init__(self, parts: Parts, columns: Columns, graph: Graph) -> None:
         self._parts, self._columns, self._graph = parts, columns, graph
         self.errors: dict[str, str] = {}
-        self.late: dict[str, int] = {}
+        self.late: tuple[str, ...] = ()
         self._answered: dict[str, Seconds] = {}
         self._taken = 0
 
     def ask(self, now: Seconds) -> None:
         """Start a reading of every sensor that may block, each in its lane; the worker hands them to `take`."""
+        late: list[str] = []
         for sensor in self._parts.sensors:
             self._answered.setdefault(sensor.name, now)
             if not self._parts.worker.start(f"read:{sensor.name}", sensor.name, lambda s=sensor: s.read(now)):  # type: ignore[misc]
-                self.late[sensor.name] = self.late.get(sensor.name, 0) + 1
+                late.append(sensor.name)
                 if now - self._answered[sensor.name] > SILENT_AFTER_S:
                     self.errors[sensor.name] = f"no answer for {now - self._answered[sensor.name]:.0f} s"
+        self.late = tuple(late)
 
     def look(self, now: Seconds) -> None:
         """Read those that answer at once."""

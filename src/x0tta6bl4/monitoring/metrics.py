@@ -57,6 +57,7 @@ DECLARED: Final = (
     Declaration("iterations_total", "counter", "Passes of the loop."),
     Declaration("readings_total", "counter", "Values folded into the state of the mesh."),
     Declaration("sensor_errors_total", "counter", "Passes in which a sensor gave nothing.", ("sensor",)),
+    Declaration("late_readings_total", "counter", "Readings dropped: the one before had not ended.", ("sensor",)),
     Declaration("store_errors_total", "counter", "Passes in which decisions waited because a commit had failed."),
     Declaration(
         "phase_seconds", "histogram", "Time one phase of a pass took.", ("phase",), "seconds", buckets=PASS_BUCKETS
@@ -157,6 +158,8 @@ class Metrics:
                 self._counters["store_errors_total"].inc()
             else:
                 self._counters["sensor_errors_total"].labels(sensor).inc()
+        for sensor in iteration.late:
+            self._counters["late_readings_total"].labels(sensor).inc()
         for phase, seconds in iteration.phase_s.items():
             self._histograms["phase_seconds"].labels(phase).observe(seconds)
         self._gauges["anomalies"].set(len(iteration.anomalies))

@@ -115,6 +115,14 @@ def test_actions_are_counted_as_they_are_told_agents_included():
         assert value(metrics, "x0tta6bl4_actions_total", kind="set-hop-penalty", state=state) == 1
 
 
+def test_dropped_readings_are_counted_by_sensor():
+    metrics = Metrics("1")
+    for number, late in enumerate(((), ("netlink",), ("netlink", "wiki"))):
+        metrics.observe(iteration(number, late=late))
+    assert value(metrics, "x0tta6bl4_late_readings_total", sensor="netlink") == 2
+    assert value(metrics, "x0tta6bl4_late_readings_total", sensor="wiki") == 1
+
+
 def test_a_sensor_that_failed_is_no_store_that_failed():
     metrics = Metrics("1")
     metrics.observe(iteration(1, errors={"netlink": "timed out"}))
