@@ -98,7 +98,7 @@ class Field:
                     self.clients.send()
                 due += PERIOD_S * max(1, math.floor((now - due) / PERIOD_S))  # one that is far too late is left out
             self.clients.receive()
-            then = min(due, self.start + changes[0].at if changes else due, now + 0.02)
+            then = min(due, self.start + changes[0].at if changes else due)  # the kernel stamps what arrives meanwhile
             self._stop.wait(max(0.001, then - time.monotonic()))
 
 

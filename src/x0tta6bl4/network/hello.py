@@ -232,7 +232,9 @@ class Peer:
         if self.before is not None:  # an agent that paused or started again sent nothing that could be lost
             missing_first = min(missing_first, max(0, arrivals[0][1] - self.before - 1))
         expected = self.seq - arrivals[0][1] + 1 + overdue + missing_first
-        return max(0.0, 1.0 - len(arrivals) / expected) if expected > 0 else 0.0
+        # A sender that is short of time says less: two lost of its eight are a burst, not a fourth of all.
+        enough = WINDOW_S / self.interval_s / 2
+        return max(0.0, expected - len(arrivals)) / max(expected, enough)
 
     def rtt_ms(self, now: Seconds) -> float | None:
         """Median of the last round trips; None where none is younger than a second."""

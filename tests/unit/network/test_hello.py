@@ -29,6 +29,7 @@ hellos = st.builds(
     large=st.booleans(),
     leaving=st.booleans(),
     hurry=st.integers(0, 3),
+    lag_ms=st.integers(0, 0xFFFE),
     news=st.binary(max_size=NEWS_MAX),
 )
 
@@ -122,6 +123,14 @@ def test_loss_is_the_share_of_missing_numbers():
     end = talk(peer, 0.0, 81, lost=range(42, 80, 4))
     # the window of 2 s holds numbers 40..80 (41 of them), ten of which are missing
     assert peer.loss_in(end) == pytest.approx(10 / 41)
+
+
+def test_a_few_that_are_lost_of_few_are_a_burst():
+    peer = peer_at()
+    for number in range(20):  # its sender is short of time: one each 250 ms
+        if number not in (15, 16):
+            peer.hear(Hello("n2", "v2", number + 1, 1), number * 5 * TICK)
+    assert peer.loss_in(19 * 5 * TICK) == pytest.approx(2 / 20)
 
 
 def test_what_is_overdue_counts_as_lost():
