@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from x0tta6bl4.clock import SystemClock
@@ -118,43 +119,45 @@ def run(
         "early": early,
     }
     trip_s = process.measure_clock()
-    outside = _Outside(process, scenario, used_seed, factory, settings or {}) if factory is not None else None
-    try:
-        zero, result = _drive(process, request, outside, WARM_S + SETTLE_S + scenario.ends + tail + SLACK_S)
-    finally:
-        process.on_notice = lambda notice: None
-        if outside is not None:
-            outside.close()
+    made = None if factory is None else partial(_Outside, process, scenario, used_seed, factory, settings or {})
+    zero, result, said = _drive(process, request, made, WARM_S + SETTLE_S + scenario.ends + tail + SLACK_S)
     result["notes"]["clock_trip_ms"] = trip_s * 1e3
-    events = [(at + process.offset - zero, event) for at, event in outside.events] if outside is not None else []
+    events = [(at + process.offset - zero, event) for at, event in said]
     return _record(scenario, backend, used_seed, result, events, controller=factory is not None)
 
 
 def _drive(
-    process: LabProcess, request: dict[str, Any], outside: _Outside | None, wait_s: float
-) -> tuple[float, dict[str, Any]]:
-    """(time zero on the lab's clock, result) of one run, ticking the controller meanwhile."""
-    zero = [math.nan]
+    process: LabProcess, request: dict[str, Any], make: Callable[[], _Outside] | None, wait_s: float
+) -> tuple[float, dict[str, Any], list[tuple[float, dict[str, object]]]]:
+    """(time zero on the lab's clock, result, events) of one run; the controller begins when the agents have begun."""
+    zero = math.nan
+    outside: _Outside | None = None
 
     def on_notice(document: dict[str, Any]) -> None:
+        nonlocal zero, outside
         if document["notice"] == "start":
-            zero[0] = float(document["at"])
+            zero = float(document["at"])
+            outside = None if make is None else make()
         elif document["notice"] == relay.TO_CONTROLLER and outside is not None:
             outside.deliver(document)
 
     process.on_notice = on_notice
     end = time.monotonic() + wait_s
     number = process.start("run", request=request)
-    period = outside.period_s if outside is not None else 1.0
     due = time.monotonic()
-    while time.monotonic() < end:
-        ended, result = process.finish(number, max(0.0, due - time.monotonic()))
-        if ended:
-            return zero[0], result
-        if outside is not None and not math.isnan(zero[0]):
-            outside.tick()
-        due = max(due + period, time.monotonic())
-    raise Temporary(f"lab process: the run did not end within {wait_s:.0f} s")
+    try:
+        while time.monotonic() < end:
+            ended, result = process.finish(number, max(0.0, due - time.monotonic()))
+            if ended:
+                return zero, result, [] if outside is None else outside.events
+            if outside is not None:
+                outside.tick()
+            due = max(due + (1.0 if outside is None else outside.period_s), time.monotonic())
+        raise Temporary(f"lab process: the run did not end within {wait_s:.0f} s")
+    finally:
+        process.on_notice = lambda notice: None
+        if outside is not None:
+            outside.close()
 
 
 def _record(
