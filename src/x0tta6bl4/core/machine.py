@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import random
-import socket
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
@@ -75,7 +74,7 @@ def inventory(settings: Settings) -> tuple[str, str, tuple[DeclaredNode, ...], M
     Raises ConfigError where this node or the seat is not in the inventory, or a node has no address.
     """
     mesh = settings.mesh
-    me = mesh.node or socket.gethostname().split(".")[0]
+    me = mesh.me
     known = {node.name: node for node in mesh.inventory}
     allowed = "a name of mesh.inventory: " + (", ".join(sorted(known)) or "it is empty; declare your nodes first")
     if me not in known:

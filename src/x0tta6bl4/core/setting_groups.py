@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -281,6 +282,11 @@ class MeshSettings(Group):
         default=(),
         description="The expected nodes, so that one that never came is missed. `x0t run` needs it, `demo` does not.",
     )
+
+    @property
+    def me(self) -> str:
+        """This machine's name in the inventory."""
+        return self.node or socket.gethostname().partition(".")[0]
 
     @field_validator("inventory")
     @classmethod

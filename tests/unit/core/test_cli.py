@@ -9,9 +9,11 @@ import sys
 import threading
 import tomllib
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
+from fakes import FakeKernel
 from hand_made import CannedLab, event, iteration, view
 from terminal import terminal
 from x0tta6bl4 import cli
@@ -218,6 +220,34 @@ def test_config_check_and_show(capsys, tmp_path, monkeypatch):
     assert document["mesh"]["inventory"][0]["interfaces"][0]["mtu"] == 1560
     (tmp_path / "again.toml").write_text(shown.replace(":***@", ":secret@"))
     assert config.public(load(tmp_path / "again.toml")) == config.public(load())
+
+
+def test_config_node_prints_what_the_inventory_wants(capsys, tmp_path, monkeypatch):
+    kernel = FakeKernel(("dum0", "eth1", "wlan0"))
+    for name, changes in (("dum0", {"dummy": True}), ("eth1", {"mtu": 1600}), ("wlan0", {"mtu": 1500})):
+        kernel.table[name] = replace(kernel.table[name], **changes)
+    kernel.options = replace(kernel.options, address="02:ba:00:00:00:01", algorithm="BATMAN_V", orig_interval_ms=500)
+    kernel.close = lambda: None
+    monkeypatch.setattr("x0tta6bl4.network.linux.LinuxKernel", lambda interface, declared: kernel)
+    monkeypatch.setattr(config, "address_of", lambda interface: {"bat7": "10.7.0.1"}[interface])
+    monkeypatch.setattr(config, "is_radio", lambda interface: interface.startswith("wlan"))
+    told = output(capsys, "config", "node", "--interface", "bat7", "--name", "roof")
+    (tmp_path / "nodes.toml").write_text(told)
+    (node,) = load(tmp_path / "nodes.toml").mesh.inventory
+    assert (node.name, node.ip, node.address) == ("roof", "10.7.0.1", "02:ba:00:00:00:01")
+    assert (node.algorithm, node.orig_interval_ms) == ("BATMAN_V", 500)
+    assert [(i.name, i.mtu, i.dummy, i.radio) for i in node.interfaces] == [
+        ("dum0", 1560, True, False), ("eth1", 1600, False, False), ("wlan0", 1560, False, True),
+    ]  # fmt: skip
+    assert json.loads(output(capsys, "config", "node", "--interface", "bat7", "--name", "roof", "--json"))["ip"]
+
+
+def test_the_machine_itself_is_asked(tmp_path):
+    assert config.address_of("lo") == "127.0.0.1"
+    assert config.address_of("x0t-none") == ""
+    (tmp_path / "wlan0" / "phy80211").mkdir(parents=True)
+    assert config.is_radio("wlan0", tmp_path)
+    assert not config.is_radio("eth0", tmp_path)
 
 
 def test_wrong_config_is_exit_code_2(capsys, tmp_path):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
+import socket
+import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +16,7 @@ import typer
 from x0tta6bl4.core.commands.output import JsonFlag, console, print_json
 from x0tta6bl4.core.commands.toml import toml
 from x0tta6bl4.core.settings import Settings, find_file, load
+from x0tta6bl4.network.kernel import MTU_MIN_BYTES, Kernel
 
 app = typer.Typer(no_args_is_help=True, help="Check and show the settings.")
 ConfigFile = Annotated[
@@ -48,3 +53,66 @@ def show(file: ConfigFile = None, as_json: JsonFlag = False) -> None:
         print_json(document)
         return
     typer.echo(toml(document))
+
+
+SIOCGIFADDR = 0x8915  # <linux/sockios.h>
+NETWORK = Path("/sys/class/net")
+
+
+@app.command()
+def node(
+    interface: Annotated[str, typer.Option(help="The mesh interface. [default: mesh.interface]")] = "",
+    name: Annotated[str, typer.Option(help="Its name. [default: mesh.node, else the host name]")] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """Print this machine as an entry of `mesh.inventory`: its address on the mesh, its hard interfaces and their MACs.
+
+    Collect those of all nodes in one file, and look over what they say: it is what will be expected.
+    """
+    mesh, linux = load().mesh, importlib.import_module("x0tta6bl4.network.linux")
+    interface = interface or mesh.interface
+    kernel = linux.LinuxKernel(interface, ())
+    try:
+        entry = entry_of(kernel, name or mesh.me, address_of(interface), is_radio)
+    finally:
+        kernel.close()
+    if as_json:
+        print_json(entry)
+        return
+    typer.echo(toml({"mesh": {"inventory": [entry]}}).removeprefix("[mesh]\n"))
+
+
+def entry_of(kernel: Kernel, name: str, ip: str, radio: Callable[[str], bool]) -> dict[str, Any]:
+    """A node's entry as its kernel stands now; what is as by default is left out. radio: is an interface one?"""
+    mesh = kernel.mesh()
+    interfaces = []
+    for one in kernel.interfaces():
+        row: dict[str, Any] = {"name": one.name, "mac": one.mac}
+        if one.mtu > MTU_MIN_BYTES:
+            row["mtu"] = one.mtu
+        row |= {key: True for key, holds in (("dummy", one.dummy), ("radio", radio(one.name))) if holds}
+        interfaces.append(row)
+    return {
+        "name": name,
+        "ip": ip,
+        "address": mesh.address,
+        "algorithm": mesh.algorithm,
+        "orig_interval_ms": mesh.orig_interval_ms,
+        "interfaces": interfaces,
+    }
+
+
+def address_of(interface: str) -> str:
+    """Its IPv4 address, "" where it has none."""
+    fcntl = importlib.import_module("fcntl")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        try:
+            answer = fcntl.ioctl(asked, SIOCGIFADDR, struct.pack("256s", interface[:15].encode()))
+        except OSError:
+            return ""
+    return socket.inet_ntoa(answer[20:24])
+
+
+def is_radio(interface: str, network: Path = NETWORK) -> bool:
+    """Does the kernel call it a wireless interface?"""
+    return (network / interface / "phy80211").exists()
