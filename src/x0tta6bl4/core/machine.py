@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import random
+import subprocess
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
@@ -39,6 +40,24 @@ from x0tta6bl4.network.probe import Hellos
 from x0tta6bl4.network.sensors import KernelSensor
 
 NETWORK = Path("/sys/class/net")
+STATE_OF_SYSTEM = ("systemctl", "is-system-running")
+REBOOT_S = 120.0  # a node that says goodbye is expected back within this time
+
+
+def going_down(ask: Sequence[str] = STATE_OF_SYSTEM) -> bool:
+    """Is this machine being shut down or restarted? systemd says so; where there is none, nobody does."""
+    try:
+        answer = subprocess.run(ask, capture_output=True, text=True, timeout=1.0, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return answer.stdout.strip() == "stopping"
+
+
+def leave(agent: Agent, down: Callable[[], bool] = going_down) -> None:
+    """The agent's last act: it says goodbye where the whole machine goes down, and takes back what is not proven."""
+    if down():
+        agent.expect_reboot(REBOOT_S)
+    withdraw(agent)
 
 
 def withdraw(agent: Agent) -> None:
@@ -189,7 +208,7 @@ class MachineSource:
             ),
             plugged=self._plugged[Scope.NODE],
         )
-        stack.callback(withdraw, agent)
+        stack.callback(leave, agent)
         return agent
 
     def _controller(self, stack: ExitStack, store: SqlStore, blocks: Blocks, publisher: Publisher) -> Controller:

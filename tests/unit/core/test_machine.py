@@ -8,8 +8,10 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+
 from x0tta6bl4.core.controller import Controller
-from x0tta6bl4.core.machine import MachineSource, withdraw
+from x0tta6bl4.core.machine import REBOOT_S, MachineSource, going_down, leave, withdraw
 from x0tta6bl4.core.settings import Settings
 from x0tta6bl4.core.store import Blocks
 from x0tta6bl4.lab.participants import CONTROLLER, ControllerPorts
@@ -124,3 +126,20 @@ def test_a_stop_takes_back_what_is_not_proven_and_keeps_what_is():
     withdraw(SimpleNamespace(actuator=actuator))
     assert kernel.interval_ms == 500
     assert list(actuator.applied) == ["a"]
+
+
+@pytest.mark.parametrize(("says", "down"), [("stopping", True), ("running", False), ("degraded", False)])
+def test_the_system_says_that_it_goes_down(tmp_path, says, down):
+    program = tmp_path / "system"
+    program.write_text(f"#!/bin/sh\necho {says}\nexit 1\n")  # as systemctl exits for all but running
+    program.chmod(0o755)
+    assert going_down([str(program)]) == down
+    assert not going_down([str(tmp_path / "none")])
+
+
+@pytest.mark.parametrize("down", [True, False])
+def test_an_agent_says_goodbye_where_its_machine_goes_down(down):
+    said = []
+    agent = SimpleNamespace(expect_reboot=said.append, actuator=SimpleNamespace(applied={}))
+    leave(agent, lambda: down)
+    assert said == ([REBOOT_S] if down else [])
