@@ -100,7 +100,7 @@ class Agent:
             interval_s=self.settings.hello_interval_s,
             large_interval_s=self.settings.large_interval_s,
         )
-        self.prober = MeshProber(ports.wire)
+        self.prober = MeshProber(ports.wire, ports.clock)
         self.actuator = NodeActuator(
             ports.name, ports.kernel, ports.clock, mac_of=self.inventory.mac_of, journal=self.settings.journal
         )

@@ -12,7 +12,7 @@ from x0tta6bl4.errors import ProtocolError
 from x0tta6bl4.model import Relation
 from x0tta6bl4.network import hello, names
 from x0tta6bl4.network.hello import Hello
-from x0tta6bl4.network.probe import ANSWER, PROBE, REQUEST, Hellos, MeshProber, split
+from x0tta6bl4.network.probe import ANSWER, HELD_MEMORY_S, PROBE, REQUEST, Hellos, MeshProber, split
 from x0tta6bl4.network.wire import Datagram
 
 TICK = 0.05
@@ -246,8 +246,8 @@ class Mesh:
 
     def __init__(self):
         self.wire = FakeWire()
-        self.prober = MeshProber(self.wire)
-        self.delay, self.lost, self.lose_large = 0.01, set(), False
+        self.prober = MeshProber(self.wire, ManualClock())
+        self.delay, self.held, self.lost, self.lose_large = 0.01, 0.0, set(), False
         self.on_the_way = []
         self.now, self.sizes = 0.0, []
 
@@ -256,12 +256,13 @@ class Mesh:
             self.now += TICK
             self.prober.tick(self.now)
             for _, _, node, payload in self.wire.taken("mesh"):
-                _, _, number, size = PROBE.unpack_from(payload)
+                _, _, number, size, _ = PROBE.unpack_from(payload)
                 self.sizes.append(len(payload))
                 if node not in self.lost and not (self.lose_large and size > 1000):
-                    self.on_the_way.append((self.now + self.delay, node, number))
+                    self.on_the_way.append((self.now + self.delay + self.held, node, number))
             for at, node, number in [x for x in self.on_the_way if x[0] <= self.now]:
-                assert self.prober.hear(Datagram(at, "", node, PROBE.pack(ANSWER, 1, number, 64)))
+                answer = PROBE.pack(ANSWER, 1, number, 64, round(self.held * 1e6))
+                assert self.prober.hear(Datagram(at, "", node, answer))
             self.on_the_way = [x for x in self.on_the_way if x[0] > self.now]
 
 
@@ -290,6 +291,29 @@ def test_not_well(trouble):
     assert proof.well is False
     if "lost" in trouble:
         assert proof.detail.endswith("probes to n6 answered")
+
+
+@pytest.mark.parametrize(("delay", "well"), [(0.01, True), (0.2, False)])
+def test_an_agent_that_is_short_of_time_is_no_bad_path(delay, well):
+    mesh = Mesh()
+    mesh.delay, mesh.held = delay, 0.6
+    mesh.prober.watch("a", [FAR], 0.0)
+    mesh.run(3.0)
+    assert mesh.prober.verdict("a", 0.0, mesh.now).well is well
+    mesh.lost = {"n5"}  # what is held no more is missed as fast as ever
+    mesh.run(HELD_MEMORY_S + 0.8)
+    assert mesh.prober.verdict("a", 0.0, mesh.now).well is False
+
+
+def test_a_prober_that_is_short_of_time_needs_longer_and_says_the_same():
+    mesh = Mesh()
+    mesh.prober.watch("a", [FAR], 0.0)
+    said = []
+    for _ in range(10):  # four rounds a second
+        mesh.now += 0.2
+        mesh.run(TICK)
+        said.append(mesh.prober.verdict("a", 0.0, mesh.now).well)
+    assert said == [None] * 8 + [True] * 2
 
 
 def test_only_what_was_sent_after_the_action_counts():
@@ -322,23 +346,23 @@ def test_watching_is_idempotent_and_ends():
 
 def test_requests_are_answered_with_their_own_size_and_noise_is_left_to_others():
     wire, prober = FakeWire(), None
-    prober = MeshProber(wire)
-    assert prober.hear(Datagram(1.0, "", "n9", PROBE.pack(REQUEST, 1, 7, 1300).ljust(1300, b"\0")))
+    prober = MeshProber(wire, ManualClock(1.25))
+    assert prober.hear(Datagram(1.0, "", "n9", PROBE.pack(REQUEST, 1, 7, 1300, 0).ljust(1300, b"\0")))
     ((_, _, to, payload),) = wire.taken("mesh")
-    assert (to, len(payload), PROBE.unpack_from(payload)) == ("n9", 1300, (ANSWER, 1, 7, 1300))
+    assert (to, len(payload), PROBE.unpack_from(payload)) == ("n9", 1300, (ANSWER, 1, 7, 1300, 250_000))
     assert not prober.hear(Datagram(1.0, "", "n9", b"x"))
     assert not prober.hear(Datagram(1.0, "", "n9", b"someone else's datagram"))
 
 
 def test_datagrams_go_where_they_belong():
-    hellos, prober = Hellos("n1", FakeWire(), clock=ManualClock()), MeshProber(FakeWire())
+    hellos, prober = Hellos("n1", FakeWire(), clock=ManualClock()), MeshProber(FakeWire(), ManualClock())
     other = Datagram(1.0, "", "n9", b"someone else's datagram")
     rest, malformed = split(
         [
             link_hello(said(), 1.0),
             link_hello(b"noise", 1.0),
             other,
-            Datagram(1.0, "", "n9", PROBE.pack(ANSWER, 1, 1, 64)),
+            Datagram(1.0, "", "n9", PROBE.pack(ANSWER, 1, 1, 64, 0)),
         ],
         hellos,
         prober,
