@@ -134,9 +134,11 @@ def draw(dice: random.Random, number: int) -> dict[str, object]:
             entry, across = fault(dice, kind, n, links, seat)
             until = at + 40
             timeline.append({**entry, "at": at, **({} if entry["fault"] == "node-reboot" else {"until": until})})
-            if kind == "agent-death":  # it hurts nobody by itself: a link of its node dies too
+            if kind == "agent-death":  # it hurts nobody by itself: a link of its node dies too, later or before
                 link = link_of(links, int(str(entry["node"])[1:]), dice)
-                timeline.append({"fault": "link-blackhole", "link": link, "at": at + 15, "until": until})
+                timeline.append(
+                    {"fault": "link-blackhole", "link": link, "at": at + dice.choice((15, -4)), "until": until}
+                )
                 across = [link]
             pairs += [pair for pair in across if pair not in pairs]
             at = until + 30

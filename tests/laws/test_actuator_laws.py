@@ -8,6 +8,7 @@ from fakes import FakeKernel, ManualClock, RecordingActuator
 from x0tta6bl4.model import Action, Component, Did, Order
 from x0tta6bl4.network import names
 from x0tta6bl4.network.actuators import NodeActuator
+from x0tta6bl4.network.journal import FileJournal
 from x0tta6bl4.testing import actuator_laws
 
 ACTION = Action("set-hop-penalty", names.interface("n1", "v2"), {"hop_penalty": 230})
@@ -19,7 +20,9 @@ def order(ident="o1", action=ACTION):
 
 
 def node(journal=None):
-    return NodeActuator("n1", FakeKernel(), ManualClock(), mac_of=lambda c: "", journal=journal)
+    return NodeActuator(
+        "n1", FakeKernel(), ManualClock(), mac_of=lambda c: "", journal=journal and FileJournal(journal)
+    )
 
 
 def wait(actuator, seconds):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
@@ -28,6 +27,7 @@ from x0tta6bl4.network import names, report, told
 from x0tta6bl4.network.actuators import NodeActuator
 from x0tta6bl4.network.catalog import mesh_catalog
 from x0tta6bl4.network.hello import HURRY_MAX
+from x0tta6bl4.network.journal import Journal
 from x0tta6bl4.network.probe import Hellos, MeshProber, split
 from x0tta6bl4.network.sensors import Declared, Inventory, KernelSensor
 from x0tta6bl4.ports import Store, Worker
@@ -61,7 +61,7 @@ class AgentSettings:
     hello_interval_s: Seconds = 0.05
     large_interval_s: Seconds = 0.5
     limits: Limits = field(default_factory=Limits)
-    journal: Path | None = None
+    journal: Journal | None = None
 
 
 def inventory_of(ports_inventory: tuple[object, ...]) -> Inventory:

@@ -36,6 +36,7 @@ from x0tta6bl4.lab.participants import (
 from x0tta6bl4.mape_k import commands
 from x0tta6bl4.model import Iteration
 from x0tta6bl4.network.actuators import KINDS
+from x0tta6bl4.network.journal import FileJournal
 from x0tta6bl4.network.probe import Hellos
 from x0tta6bl4.network.sensors import KernelSensor
 
@@ -204,7 +205,7 @@ class MachineSource:
                 hello_interval_s=settings.probe.hello_interval_s,
                 large_interval_s=settings.probe.large_interval_s,
                 limits=settings.safety.limits(),
-                journal=settings.store.path / "orders.json",
+                journal=FileJournal(settings.store.path / "orders.json"),
             ),
             plugged=self._plugged[Scope.NODE],
         )

@@ -15,6 +15,7 @@ from x0tta6bl4.mape_k.inline import InlineWorker
 from x0tta6bl4.mape_k.loop import RISKS_LANE
 from x0tta6bl4.mape_k.memory import MemoryStore
 from x0tta6bl4.mape_k.outbox import STORE_LANE
+from x0tta6bl4.network.journal import MemoryJournal
 
 LAB_LIMITS = Limits(autonomy_default=Autonomy.ACT, actions_max=40)
 """In the lab everything may act by itself, except what cannot be undone."""
@@ -33,12 +34,15 @@ class Participants:
 
     def agent(self, ports: NodePorts) -> Participant:
         """The agent of one node."""
+        store = ports.kept.setdefault("store", MemoryStore())
+        journal = ports.kept.setdefault("journal", MemoryJournal())
+        store.epoch += 1
         return Agent(
             ports,
-            MemoryStore(),
+            store,
             self._worker(),
             Ids(ports.clock, ports.random),
-            AgentSettings(limits=self.agent_limits or self.limits),
+            AgentSettings(limits=self.agent_limits or self.limits, journal=journal),
         )
 
     def controller(self, ports: ControllerPorts) -> Participant:

@@ -82,6 +82,7 @@ class Agents:
         self._settings: Mapping[str, object] = request.get("settings") or {}
         self._living: dict[str, Participant] = {}
         self._held: dict[str, list[RecordingKernel | LinuxWire | LinuxTransport]] = {}
+        self._kept: dict[str, dict[str, Any]] = {}  # by boot id
         self._due: dict[str, float] = {}
         self._orders: queue.SimpleQueue[tuple[str, bool]] = queue.SimpleQueue()
         self.steps: list[Step] = []
@@ -143,6 +144,7 @@ class Agents:
             inventory=lab.inventory(),
             seat=self._scenario.seat,
             settings=self._settings,
+            kept=self._kept.setdefault(lab.boot_ids[node], {}),
         )
         self._living[node] = self._factory.agent(ports)
         self._due[node] = time.monotonic()

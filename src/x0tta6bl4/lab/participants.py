@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from x0tta6bl4.model import Event
 from x0tta6bl4.network.kernel import Kernel
@@ -53,6 +53,7 @@ class NodePorts:
     inventory: tuple[DeclaredNode, ...]
     seat: str  # the node beside which the controller sits
     settings: Mapping[str, object] = field(default_factory=dict)
+    kept: dict[str, Any] = field(default_factory=dict)  # outlives the agent, not the node: the next agent finds it
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,12 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Final, TypeVar, cast
 
 from x0tta6bl4.errors import ConfigError, NotSupported, ResourceError
 from x0tta6bl4.model import Action, Component, Did, Order, Outcome, Seconds
-from x0tta6bl4.network import journal, names
-from x0tta6bl4.network.journal import Applied, Before
+from x0tta6bl4.network import names
+from x0tta6bl4.network.journal import Applied, Before, Journal
 from x0tta6bl4.network.kernel import Interface, Kernel
 from x0tta6bl4.ports import Clock
 
@@ -66,7 +65,7 @@ class NodeActuator:
         clock: Clock,
         *,
         mac_of: Callable[[Component], str],
-        journal: Path | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self.node, self.kernel, self.clock, self.mac_of, self.journal = node, kernel, clock, mac_of, journal
         self.applied: dict[str, Applied] = {}
@@ -194,9 +193,9 @@ class NodeActuator:
 
         Raises ConfigError where the journal is not one.
         """
-        if self.journal is None or not self.journal.exists():
+        if self.journal is None:
             return []
-        self.applied.update((known.order.id, known) for known in journal.read(self.journal, self.clock.now()))
+        self.applied.update((known.order.id, known) for known in self.journal.read(self.clock.now()))
         unproven = [a.order for a in self.applied.values() if not a.confirmed]
         for order in unproven:
             if order.action.kind == "bounce-interface":  # the second half may never have come
@@ -302,7 +301,7 @@ class NodeActuator:
 
     def _write(self) -> None:
         if self.journal is not None:
-            journal.write(self.journal, self.applied.values())
+            self.journal.write(self.applied.values())
 
 
 def _acts_on(target: Component) -> str:

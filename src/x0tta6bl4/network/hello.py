@@ -165,10 +165,8 @@ class Peer:
             self.arrivals.clear()
         if not self.arrivals and hello.seq <= self.seq:
             self.before = hello.seq - 1
-        if now - self.last_at > MUTE_S:  # it was away: judge it from now
-            self.last_large_at = self.resumed_at = now
+        self.see(now)
         self.seq = max(hello.seq, self.seq) if self.arrivals else hello.seq
-        self.last_at = now
         self.lag_s = hello.lag_ms / 1000
         self.leaving, self.hurry, self.news = hello.leaving, hello.hurry, hello.news
         self.echo_us, self.echo_at = hello.sent_us, now
@@ -183,6 +181,12 @@ class Peer:
             self.silence_out_ms = float(hello.silence_ms)
             self.loss_out = None if hello.loss_permille is None else hello.loss_permille / 1000
             self.large_silence_out_ms = None if hello.large_silence_ms is None else float(hello.large_silence_ms)
+
+    def see(self, now: Seconds) -> None:
+        """It is there, as a discovery says too."""
+        if now - self.last_at > MUTE_S:  # it was away: judge it from now
+            self.last_large_at = self.resumed_at = now
+        self.last_at = max(self.last_at, now)
 
     def hear_echo(self, now: Seconds) -> None:
         """The far kernel answered."""
@@ -211,8 +215,10 @@ class Peer:
         """Time since its agent was heard."""
         return self._quiet_s(self.last_at, now) * 1000
 
-    def large_silence_ms(self, now: Seconds) -> float:
-        """Time since a full-size hello came."""
+    def large_silence_ms(self, now: Seconds) -> float | None:
+        """Time since a full-size hello came; None where its agent is mute, which says nothing of frame sizes."""
+        if self.hello_silence_ms(now) > MUTE_S * 1000:
+            return None
         return self._quiet_s(max(self.last_large_at, self.first_at), now) * 1000
 
     def loss_in(self, now: Seconds) -> float | None:
@@ -247,7 +253,7 @@ class Peer:
     ) -> Hello:
         """The next hello to this peer."""
         self.next_seq += 1
-        loss = self.loss_in(now)
+        loss, large_silence = self.loss_in(now), self.large_silence_ms(now)
         return Hello(
             node=node,
             interface=interface,
@@ -257,7 +263,7 @@ class Peer:
             held_us=int(max(0.0, now - self.echo_at) * 1e6) if self.echo_us else 0,
             loss_permille=None if loss is None else int(loss * 1000),
             silence_ms=int(self.silence_ms(now)),
-            large_silence_ms=int(self.large_silence_ms(now)),
+            large_silence_ms=None if large_silence is None else int(large_silence),
             large=large,
             leaving=leaving,
             hurry=hurry,

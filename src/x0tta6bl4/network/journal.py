@@ -1,4 +1,4 @@
-"""What an actuator has done and not taken back, in a small JSON file that outlives its process."""
+"""What an actuator has done and not taken back, kept so that it outlives the agent."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from x0tta6bl4.errors import ConfigError
 from x0tta6bl4.model import Action, Component, Order, Seconds
@@ -25,8 +26,63 @@ class Applied:
     retry_at: Seconds = float("-inf")
 
 
-def write(path: Path, applied: Iterable[Applied]) -> None:
-    """Replace the file, whole or not at all; raises OSError."""
+class Journal(Protocol):
+    """Keeps what was applied over the end of the process."""
+
+    def read(self, now: Seconds) -> list[Applied]:
+        """What was written last, as if applied now; nothing where nothing was."""
+        ...
+
+    def write(self, applied: Iterable[Applied]) -> None:
+        """Keep this instead, whole or not at all; raises OSError."""
+        ...
+
+
+class FileJournal:
+    """In a small JSON file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def write(self, applied: Iterable[Applied]) -> None:
+        """Replace the file, whole or not at all; raises OSError."""
+        temporary = self.path.with_suffix(".new")
+        with temporary.open("w") as file:
+            file.write(_text(applied))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.path)
+
+    def read(self, now: Seconds) -> list[Applied]:
+        """What is in the file; raises ConfigError where it is no journal."""
+        if not self.path.exists():
+            return []
+        try:
+            return _applied(self.path.read_text(), now)
+        except (ValueError, KeyError, TypeError) as error:
+            allowed = f"the list that this agent wrote ({type(error).__name__}: {error})"
+            raise ConfigError("agent.journal", str(self.path), allowed) from error
+
+
+class MemoryJournal:
+    """In whatever holds it: for the lab, where an agent ends and its process does not."""
+
+    def __init__(self) -> None:
+        self._text = "[]"
+
+    def write(self, applied: Iterable[Applied]) -> None:
+        """Keep the text."""
+        self._text = _text(applied)
+
+    def read(self, now: Seconds) -> list[Applied]:
+        """What it says."""
+        return _applied(self._text, now)
+
+
+def _text(applied: Iterable[Applied]) -> str:
     entries = [
         {
             "id": one.order.id,
@@ -41,23 +97,13 @@ def write(path: Path, applied: Iterable[Applied]) -> None:
         }
         for one in applied
     ]
-    temporary = path.with_suffix(".new")
-    with temporary.open("w") as file:
-        json.dump(entries, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    return json.dumps(entries)
 
 
-def read(path: Path, now: Seconds) -> list[Applied]:
-    """What is in the file, as if applied now; raises ConfigError where it is no journal."""
+def _applied(text: str, now: Seconds) -> list[Applied]:
     found = []
-    try:
-        for entry in json.loads(path.read_text()):
-            action = Action(entry["kind"], Component.parse(entry["target"]), entry["parameters"])
-            order = Order(entry["id"], entry["issuer"], entry["epoch"], action, entry["deadman_s"])
-            found.append(Applied(order, entry["before"], now, entry["confirmed"]))
-    except (ValueError, KeyError, TypeError) as error:
-        allowed = f"the list that this agent wrote ({type(error).__name__}: {error})"
-        raise ConfigError("agent.journal", str(path), allowed) from error
+    for entry in json.loads(text):
+        action = Action(entry["kind"], Component.parse(entry["target"]), entry["parameters"])
+        order = Order(entry["id"], entry["issuer"], entry["epoch"], action, entry["deadman_s"])
+        found.append(Applied(order, entry["before"], now, entry["confirmed"]))
     return found

@@ -82,7 +82,7 @@ class Hellos:
         if heard.seq:  # 0 is a discovery by multicast
             peer.hear(heard, datagram.at)
         else:
-            peer.last_at = max(peer.last_at, datagram.at)
+            peer.see(datagram.at)
 
     def _forget(self, interface: str, heard: hello.Hello) -> None:
         """One link has one peer: who comes back with another address is not silent at the old one."""
@@ -158,11 +158,11 @@ class Hellos:
         values = np.full((len(self._layout.components), len(LINK_METRICS)), np.nan, np.float32)
         ages = np.zeros_like(values)
         for i, peer in enumerate(self.peers.values()):
-            rtt, loss = peer.rtt_ms(now), peer.loss_in(now)
+            rtt, loss, large = peer.rtt_ms(now), peer.loss_in(now), peer.large_silence_ms(now)
             values[2 * i] = (
                 peer.silence_ms(now),
                 peer.hello_silence_ms(now),
-                np.nan if peer.hello_silence_ms(now) > hello.MUTE_S * 1000 else peer.large_silence_ms(now),
+                np.nan if large is None else large,
                 np.nan if loss is None else loss,
                 np.nan if rtt is None else rtt,
             )

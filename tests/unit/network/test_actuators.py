@@ -10,6 +10,7 @@ from x0tta6bl4.errors import ConfigError, NotSupported, Permanent, Temporary
 from x0tta6bl4.model import Action, Component, Did, Order
 from x0tta6bl4.network import names
 from x0tta6bl4.network.actuators import BOUNCE_S, KINDS, RETRY_S, NodeActuator
+from x0tta6bl4.network.journal import FileJournal
 
 PORT = names.interface("n1", "v2")
 LINK = names.link("n2", "v9", "n1", "v2")
@@ -34,7 +35,8 @@ class Node:
     """An actuator over a kernel; `again` is a new process over the same kernel and journal."""
 
     def __init__(self, journal=None, **settings):
-        self.kernel, self.clock, self.journal = FakeKernel(), ManualClock(100.0), journal
+        self.kernel, self.clock = FakeKernel(), ManualClock(100.0)
+        self.journal = None if journal is None else FileJournal(journal)
         self.kernel.table["v2"] = replace(self.kernel.table["v2"], mtu=1400, **settings)
         self.again()
 
@@ -203,7 +205,7 @@ def test_a_journal_that_cannot_be_written_stops_the_action(tmp_path):
     assert node.kernel.state() == before
     (tmp_path / "missing").mkdir()
     assert node.actuator.apply(order(REVERSIBLE[0], "o2")).did is Did.DONE
-    node.actuator.journal = tmp_path / "gone" / "orders.json"
+    node.actuator.journal = FileJournal(tmp_path / "gone" / "orders.json")
     assert node.actuator.confirm("o2").did is Did.FAILED
     node.clock.at += 11  # what is not kept as confirmed is not confirmed
     assert [o.did for o in node.actuator.expire()] == [Did.UNDONE]

@@ -223,6 +223,16 @@ def test_who_is_new_may_still_be_starting():
     assert peer.hello_silence_ms(1.95) == pytest.approx(500)
 
 
+def test_who_comes_back_is_judged_from_then_on_whatever_it_says_first():
+    for discovery in (True, False):
+        peer = peer_at()
+        talk(peer, 0.0, 60, large=True)
+        if discovery:
+            peer.see(20.0)
+        talk(peer, 20.01, 4, seq=1)
+        assert peer.large_silence_ms(20.2) < 250
+
+
 def test_silences():
     peer = peer_at()
     talk(peer, 0.0, 21, large=True)
@@ -230,7 +240,8 @@ def test_silences():
     now = 2.5
     assert peer.hello_silence_ms(now) == pytest.approx(500)
     assert peer.silence_ms(now) == pytest.approx(500)
-    assert peer.large_silence_ms(now) == pytest.approx(1500)
+    assert peer.large_silence_ms(2.2) == pytest.approx(1200)
+    assert peer.large_silence_ms(now) is None  # its agent is mute
     peer.hear_echo(2.4)
     assert peer.silence_ms(now) == pytest.approx(100)
     assert peer.hello_silence_ms(now) == pytest.approx(500)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from x0tta6bl4.lab.participants import CONTROLLER, ControllerPorts, Factory, NodePorts, Participant
 from x0tta6bl4.lab.record import Step
@@ -40,6 +41,7 @@ class Crew:
         self._agents: dict[int, _Running] = {}
         self._all: list[_Running] = []
         self._starts = 0
+        self._kept: dict[tuple[str, int], dict[str, Any]] = {}  # by node and boot
         self._inventory = scenario.topology.inventory(scenario.orig_interval_ms, scenario.algorithm)
         self.events: list[tuple[float, dict[str, object]]] = []
         self.steps: list[Step] = []
@@ -86,6 +88,7 @@ class Crew:
             random=CountedRandom(key(self._world.seed, "agent", node.name, self._starts)),
             inventory=self._inventory,
             seat=self._scenario.seat,
+            kept=self._kept.setdefault((node.name, node.boots), {}),
         )
         running_agent = _Running(self._factory.agent(ports), clock, kernel)
         self._agents[node.idx] = running_agent
