@@ -51,14 +51,14 @@ def running(folder, programs):
     subprocess.run([*command, "-m", "immediate", "stop"], check=False, capture_output=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """The machine's PostgreSQL."""
     with running(tmp_path_factory.mktemp("pg"), installed()) as folder:
         yield folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def vector_server(tmp_path_factory):
     """One that has pgvector."""
     with running(tmp_path_factory.mktemp("pgv"), with_pgvector()) as folder:

@@ -82,7 +82,7 @@ class Analyzer:
         signs |= self._touching(cause.behind)
         if rule is not None:
             for expect in rule.expects:
-                if expect.mode is not Mode.NOT:
+                if expect.mode not in (Mode.NOT, Mode.SPARED):
                     kind = self.catalog.symptom[expect.symptom].kind
                     for place in self.graph.walk(cause.component, self._steps[expect]):
                         if place.kind == kind:
@@ -172,6 +172,7 @@ class Analyzer:
         shows: list[Symptom] = []  # what it could not be without
         everywhere: list[Symptom] = []
         wanted: list[Sign] = []
+        spared: dict[str, list[tuple[Component, bool]]] = {}  # symptom -> (place, is it there?)
         contradictions: list[str] = []
         must = True
         for expect in rule.expects:
@@ -183,6 +184,8 @@ class Analyzer:
                 if expect.mode is Mode.NOT:
                     if symptom is not None:
                         contradictions.append(f"{expect.symptom} on {where}")
+                elif expect.mode is Mode.SPARED:
+                    spared.setdefault(expect.symptom, []).append((where, symptom is not None))
                 elif symptom is not None:
                     explains.append(symptom)
                     if expect.mode in (Mode.ALL, Mode.ALSO):
@@ -194,6 +197,11 @@ class Analyzer:
                 elif expect.mode in (Mode.ALL, Mode.ALSO):
                     wanted.append((expect.symptom, where))
         since = min((s.since for s in shows), default=now)
+        for code, places in spared.items():
+            if all(there for _, there in places):
+                contradictions.append(f"{code} everywhere")
+            elif not any(self.symptoms.status(code, where, since, now) is Status.ABSENT for where, _ in places):
+                must = False
         unknown = apart = 0
         elsewhere = any(s.component != place for s in everywhere)
         for code, where in wanted:

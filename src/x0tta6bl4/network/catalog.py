@@ -107,7 +107,7 @@ CAUSES: Final = (
               0.4, scope=Scope.MESH, severity=Severity.CRITICAL),
     CauseRule("agent-down", "node", "the agent is dead, the node forwards",
               (Expect("hello-silent", Mode.ALL, ("~from",)), Expect("node-silent", Mode.ALSO),
-               Expect("link-silent", Mode.NOT, ("~from",)),
+               Expect("link-silent", Mode.SPARED, ("~from",)),
                *_may(("~to",), ("~from",), symptoms=("hello-silent", "link-lossy", "link-clipped"))),
               0.4, settle_s=0.25, scope=Scope.MESH, severity=Severity.MINOR),
     CauseRule("link-down", "adjacency", "a link is dead in both directions",

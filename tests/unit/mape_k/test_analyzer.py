@@ -261,3 +261,25 @@ def test_the_verdict_lists_what_else_it_could_be_and_how_sure_it_is():
     assert ("link-down", rig.link("n2", "n3")) in others
     assert len(others) <= 4
     assert all(0.0 < c.confidence <= 1.0 for c in incident.diagnosis.causes)
+
+
+def test_a_dead_agent_with_a_dead_link_is_both_and_no_dead_node():
+    rig = rig_of()
+    near, far = rig.neighbours("n3")[:2]
+    for other in (near, far):
+        rig.set(rig.link("n3", other), hello_silence_ms=rig.since(3.0), loss_ratio=None, large_silence_ms=None)
+        rig.set(rig.link(other, "n3"), **dict.fromkeys(rig.LINK))
+    rig.set(rig.link("n3", near), silence_ms=rig.since(3.0))
+    rig.set(names.node("n3"), report_age_ms=rig.since(3.0))
+    rig.run(3.1, 8.0)
+    assert sorted(rig.verdicts()) == ["agent-down node/n3", f"link-down {rig.pair('n3', near)}"]
+
+
+def test_where_every_link_is_silent_the_node_is_dead_not_its_agent():
+    rig = rig_of()
+    for other in rig.neighbours("n3"):
+        rig.set(rig.link("n3", other), hello_silence_ms=rig.since(3.0), silence_ms=rig.since(3.0), loss_ratio=None)
+        rig.set(rig.link(other, "n3"), **dict.fromkeys(rig.LINK))
+    rig.set(names.node("n3"), report_age_ms=rig.since(3.0))
+    rig.run(3.1, 8.0)
+    assert rig.verdicts() == ["node-down node/n3"]

@@ -20,6 +20,7 @@ MODES: Final = {
     Mode.ALSO: "not without",
     Mode.ANY: "needs one",
     Mode.NOT: "not with",
+    Mode.SPARED: "not everywhere",
 }
 NUMBERS: Final = {
     "small-mtu": f"an attached interface has an MTU under {MTU_MIN_BYTES} bytes",
