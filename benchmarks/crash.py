@@ -55,6 +55,7 @@ from x0tta6bl4.core.workers import ThreadWorker  # noqa: E402
 from x0tta6bl4.lab.participants import NodePorts  # noqa: E402
 from x0tta6bl4.mape_k.guards import Limits  # noqa: E402
 from x0tta6bl4.model import Did, Event, IncidentState, Order  # noqa: E402
+from x0tta6bl4.network.journal import FileJournal  # noqa: E402
 
 PROVE_S = 1.8
 SETTLE_S = 60.0
@@ -74,7 +75,7 @@ def agent_over(folder: Path, kernel: FileKernel, faults: Faults, store: SqlStore
         store,
         ThreadWorker(),
         Ids(clock, dice, store.epoch),
-        AgentSettings(pass_s=0.2, limits=limits, journal=folder / "orders.json"),
+        AgentSettings(pass_s=0.2, limits=limits, journal=FileJournal(folder / "orders.json")),
     )
     loop = agent.loop
     loop.knowledge.hold_down_s = 0.4

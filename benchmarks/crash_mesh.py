@@ -206,9 +206,9 @@ class Air:
 
     def send_mesh(self, node: str, payload: bytes) -> None:
         way = self.kernel.best(node)
-        magic, _, number, size = PROBE.unpack_from(payload)
+        magic, _, number, size, _ = PROBE.unpack_from(payload)
         if magic == REQUEST and way and self._arrives(way):
-            answer = PROBE.pack(ANSWER, 1, number, size).ljust(len(payload), b"\0")
+            answer = PROBE.pack(ANSWER, 1, number, size, 0).ljust(len(payload), b"\0")
             self.inbox.append(Datagram(self.clock.now(), "", node, answer))
 
     def receive(self) -> Sequence[Datagram]:
