@@ -2,12 +2,7 @@
 
 import signal
 
-from hypothesis import settings
-
 from postgresql import server, vector_server  # noqa: F401 -- fixtures for tests in every folder
 
 # What a shell starts in the background ignores SIGINT, and so would all that tests start and end with Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-settings.register_profile("shared", deadline=None)  # how fast an example runs on a shared machine says nothing
-settings.load_profile("shared")
