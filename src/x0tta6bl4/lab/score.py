@@ -141,7 +141,8 @@ def score(
 
     Stopped and called again it does only what is missing: a run is known by the content of its scenario, backend,
     tuning, seed, controller and the code that runs in it; invalid runs are tried again. Records are kept beside the
-    JSON file, in `json_path` + ".records". `jobs` > 1 needs runners given as "module:attribute", picklable scenarios.
+    JSON file, in `json_path` + ".records". `jobs` > 1 needs runners given as "module:attribute", picklable scenarios;
+    in real time (any backend but sim) only runs without a controller share the machine, the others run alone.
     healthy_hours: watched in all, over `healthy_runs` runs of equal length. Raises ConfigError for bad arguments
     and a file that is not a score; an error of the mesh (ResourceError) makes its run invalid.
     """
@@ -155,13 +156,12 @@ def score(
         blank = replace(blank, runner=healthy, hours=healthy_hours / healthy_runs)
         content = [HEALTHY, blank.hours]
         tasks += [replace(blank, key=_key(blank, content, version, n, on=True), seed=n) for n in range(healthy_runs)]
-    # Runs without a controller first: outside `sim` they are what harm is compared with.
-    tasks.sort(key=lambda task: task.controller)
+    tasks.sort(key=lambda task: task.controller)  # those without first: outside `sim` harm is compared with them
     keep = {one.key: one for one in kept_scores(json_path)}
     missing = [task for task in tasks if task.key not in keep or keep[task.key].invalid]
     done = len(tasks) - len(missing)
     document = _write(json_path, keep, tasks)
-    for task, result in _results(missing, jobs):
+    for task, result in _results(missing, jobs, jobs if backend == "sim" else 1):
         keep[task.key] = result
         done += 1
         document = _write(json_path, keep, tasks)
@@ -215,21 +215,23 @@ def _check(
         raise ConfigError("healthy_hours", hours, "hours >= 0, and > 0 only where the backend can run them")
 
 
-def _results(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, RunScore]]:
-    """Each task with its score as it finishes, all without a controller before all with one."""
+def _results(tasks: Sequence[Task], jobs: int, jobs_on: int) -> Iterator[tuple[Task, RunScore]]:
+    """Each task with its score as it finishes, all without a controller before all with one (`jobs_on` at once)."""
+    for side, at_once in ((False, jobs), (True, jobs_on)):
+        yield from _side([task for task in tasks if task.controller is side], at_once)
+
+
+def _side(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, RunScore]]:
     if jobs == 1:
         for task in tasks:
             yield task, run_task(task)
         return
     # spawn: the parent has threads (progress bar), and a forked copy of those deadlocks.
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for side in (False, True):
-            waiting: dict[Future[RunScore], Task] = {
-                pool.submit(run_task, task): task for task in tasks if task.controller is side
-            }
-            while waiting:
-                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                    yield waiting.pop(future), future.result()
+        waiting: dict[Future[RunScore], Task] = {pool.submit(run_task, task): task for task in tasks}
+        while waiting:
+            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                yield waiting.pop(future), future.result()
 
 
 def run_task(task: Task) -> RunScore:

@@ -265,7 +265,8 @@ def test_wrong_arguments_are_exit_code_2(capsys, arguments):
 
 
 def test_score_refuses_what_its_backend_cannot_do(capsys):
-    told = complaint(capsys, "lab", "score", "--json", "x.json", "--backend", "vm", "--jobs", "2", code=Exit.USAGE)
+    alone = ("--controller", "on", "--jobs", "2")
+    told = complaint(capsys, "lab", "score", "--json", "x.json", "--backend", "vm", *alone, code=Exit.USAGE)
     assert told.startswith("error: --jobs: got 2")
     told = complaint(
         capsys, "lab", "score", "--json", "x.json", "--backend", "vm", "--healthy-hours", "1", code=Exit.USAGE

@@ -2,7 +2,9 @@
 
 import json
 import math
+import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -462,6 +464,28 @@ def test_a_pool_of_processes_gives_the_same_score(tmp_path):
     two = score([Sketch("a")], named, json_path=tmp_path / "2.json", healthy=f"{__name__}:watch", jobs=2, **options)
     assert one["total"] == two["total"]
     assert one["runs"] == two["runs"]
+
+
+def note_process(scenario, seed, controller_on, freeze_at):
+    """A run that leaves behind which process it was done by."""
+    (Path(scenario.name) / f"{controller_on}-{seed}").write_text(str(os.getpid()))
+    return replace(draw(scenario, seed, controller_on, freeze_at), backend="vm")
+
+
+@pytest.mark.slow
+def test_in_real_time_only_runs_without_a_controller_share_the_machine(tmp_path):
+    score(
+        [Sketch(str(tmp_path))],
+        f"{__name__}:note_process",
+        backend="vm",
+        version="1",
+        json_path=tmp_path / "score.json",
+        seeds=(0, 1),
+        jobs=2,
+    )
+    done_by = {side: {int((tmp_path / f"{side}-{seed}").read_text()) for seed in (0, 1)} for side in (True, False)}
+    assert done_by[True] == {os.getpid()}
+    assert os.getpid() not in done_by[False]
 
 
 @pytest.mark.parametrize(
