@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from fakes import MeshRig
 from x0tta6bl4.model import IncidentState, Window
 from x0tta6bl4.network import names
@@ -48,7 +50,8 @@ def test_closes_after_the_hold_down():
     assert rig.knowledge.open == {}
 
 
-def test_a_new_trouble_beside_an_older_one_is_an_incident_of_its_own():
+@pytest.mark.parametrize("after_s", [0.8, 1.5, 2.5, 8.0])
+def test_a_new_trouble_beside_an_older_one_is_an_incident_of_its_own(after_s):
     rig = MeshRig("n1-n2 n2-n3 n3-n4 n4-n1 n2-n4")
     rig.run(0.0, 1.0)
     silent = rig.since(1.0)  # the agent of n4 dies: its node forwards, and answers echoes
@@ -57,11 +60,13 @@ def test_a_new_trouble_beside_an_older_one_is_an_incident_of_its_own():
         rig.set(rig.link(other, "n4"), **dict.fromkeys(rig.LINK))
         rig.set(rig.link(other, "n4"), silence_ms=10.0)
     rig.set(names.node("n4"), report_age_ms=silent)
-    rig.run(1.1, 9.0)
+    then = 1.0 + after_s
+    rig.run(1.1, then)
     assert rig.verdicts() == ["agent-down node/n4"]
-    rig.silence("n4", "n3", 9.0)
-    rig.set(rig.link("n3", "n4"), silence_ms=rig.since(9.0))
-    rig.run(9.1, 12.0)
+    rig.silence("n4", "n3", then)
+    rig.set(rig.link("n3", "n4"), silence_ms=rig.since(then))
+    changes = rig.run(then + 0.1, then + 5.0)
+    assert [c.type for c in changes] == ["incident.opened"]
     assert rig.verdicts() == ["agent-down node/n4", f"link-down {rig.pair('n3', 'n4')}"]
 
 
