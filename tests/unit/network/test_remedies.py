@@ -120,6 +120,24 @@ def test_where_a_dead_link_is_not_detached(trouble):
     assert propose("link-down", PAIR, Here().set(PORT, **trouble)) == ()
 
 
+def with_third(**third):
+    view = Here().set(names.interface("n1", "v7"), up=1.0, attached=1.0, primary=0.0, radio=0.0)
+    return view.set(names.interface("n1", "v7"), **third)
+
+
+def test_a_node_of_batman_v_that_forwards_between_others_leaves_no_link():
+    ignored = [Action("block-neighbour", BACK)]
+    assert [p.action for p in propose("link-down", PAIR, with_third().set(NODE, algorithm_v=1.0))] == ignored
+    assert kinds(propose("link-slow", PAIR, with_third().set(NODE, algorithm_v=1.0))) == ["set-throughput-override"]
+
+
+@pytest.mark.parametrize("view", [with_third(), with_third(dummy=1.0).set(NODE, algorithm_v=1.0),
+                                  with_third(up=0.0).set(NODE, algorithm_v=1.0)])  # fmt: skip
+def test_any_other_node_leaves_a_dead_link(view):
+    assert kinds(propose("link-down", PAIR, view)) == ["detach-interface"]
+    assert "detach-interface" in kinds(propose("link-slow", PAIR, view))
+
+
 def test_a_dead_link_that_is_the_only_way_is_kept():
     view = Here()
     for offer in OFFERS:
