@@ -141,6 +141,17 @@ def test_detaching_both_ends_switches_at_once_where_an_alternative_is_known():
     assert statistics.median(direct) < statistics.median(idle) - 2.0
 
 
+def test_a_node_of_v_that_an_interface_left_forwards_no_more():
+    """Measured on a real kernel; BATMAN_IV does not mind."""
+
+    def leave(lab):
+        lab.kernels["n1"].detach("v1-4")
+
+    for seed in SEEDS[:3]:
+        assert after_action("node-death", leave, seed, algorithm="BATMAN_V")[1] == [NEVER, NEVER]
+        assert NEVER not in after_action("node-death", leave, seed)[1]
+
+
 def test_detaching_the_dead_primary_brings_the_node_back_after_six_seconds():
     for algorithm in ("BATMAN_IV", "BATMAN_V"):
         for seed in (1, 2, 3):

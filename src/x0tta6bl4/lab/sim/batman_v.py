@@ -1,7 +1,7 @@
 """BATMAN_V: the route with the greatest throughput; on veth neither loss nor delay changes what it sees.
 
 Follows net/batman-adv/bat_v_elp.c and bat_v_ogm.c of Linux 6.1, in units of 100 kbit/s. As in batman_iv, one table
-for each originator stands for those of every outgoing interface.
+for each originator stands for those of every outgoing interface; where these come to differ for good, it is `stuck`.
 """
 
 from __future__ import annotations
@@ -42,6 +42,24 @@ class BatmanV(Routing):
         """The neighbour is unknown until its next ELP packet."""
         hop.known = False
         hop.throughput = 0.0
+
+    def detach(self, iface: Iface) -> None:
+        """Afterwards a node with several other links forwards between them no more (docs/adr/0003-remedies.md, 5).
+
+        batadv_find_best_neighbor, asked for an interface whose only neighbour it is, may choose a neighbour for which
+        nothing was ever measured there; batadv_v_ogm_route_update keeps such a choice until its interface leaves.
+        """
+        if not iface.attached:
+            return
+        tables = iface.node.tables
+        for table in tables:
+            if table.router is not None and table.router.link.dst is iface:
+                table.stuck = False
+        super().detach(iface)
+        others = [one for one in iface.node.attached if one.active and len(one.out) == 1]
+        if len(others) > 1:
+            for table in tables:
+                table.stuck |= bool(table.entries)  # in the kernel every neighbour offers a way to everyone
 
     def probe(self, iface: Iface) -> None:
         """batadv_v_elp_periodic_work: say hello, and update the throughput of this interface's neighbours."""
@@ -104,7 +122,7 @@ class BatmanV(Routing):
             router is None or entry.seq - router.seq >= SEQNO_LEAD or router.metric < entry.metric
         ):
             table.router = entry
-        if table.router is entry and table.forwarded != seq and ttl > 1 and path > 0:
+        if table.router is entry and table.forwarded != seq and ttl > 1 and path > 0 and not table.stuck:
             table.forwarded = seq  # batadv_v_ogm_forward: only what came from the best next hop, once
             onward = path * (TT_MAX - int(node.options["hop_penalty"])) // TT_MAX
             when = self.world.now + unit_at(hop.key_ogm ^ 4, self.world.now) * HOLD_S

@@ -44,6 +44,8 @@ class Forwarding:
         table = node.tables[target]
         if table.router is None or table.gen != world.nodes[target].gen or ttl <= 1:
             return
+        if table.stuck and node.idx != source:
+            return  # it has a way of its own, and none for others
         hop = table.router.link.rev
         if not hop.src.active:
             return  # batadv_send_skb_packet on an inactive interface

@@ -131,7 +131,7 @@ class Routing(ABC):
             self.forget(hop)
         for table in node.tables:
             table.entries.clear()
-            table.router = None
+            table.router, table.stuck = None, False
         low, high = RELEARN_S
         node.knows_at = self.world.now + low + (high - low) * unit_at(node.key ^ 6, self.world.now)
 

@@ -88,9 +88,12 @@ class Entry:
 
 
 class Table:
-    """What one node knows of one originator: `gen` tells a new originator address or a reboot."""
+    """What one node knows of one originator: `gen` tells a new originator address or a reboot.
 
-    __slots__ = ("entries", "forwarded", "gen", "router", "seq", "ttl")
+    stuck: BATMAN_V lost the ways between its links to it: what came over one is not forwarded over another.
+    """
+
+    __slots__ = ("entries", "forwarded", "gen", "router", "seq", "stuck", "ttl")
 
     def __init__(self) -> None:
         self.reset(0)
@@ -100,6 +103,7 @@ class Table:
         self.gen = gen
         self.seq = self.forwarded = -1
         self.ttl = 0
+        self.stuck = False
         self.entries: dict[int, Entry] = {}
         self.router: Entry | None = None
 
