@@ -12,6 +12,7 @@ from x0tta6bl4.lab.record import FaultRecord, RunRecord
 
 LATE_S: Final = 10.0  # an incident may still name a fault this long after its end
 _NAMING: Final = frozenset({"incident.opened", "incident.updated", "incident.reopened"})
+_APPLIED: Final = frozenset({"action.applied", "action.proving", "action.confirmed"})
 
 Verdict = tuple[tuple[str, str], ...]
 """(code, component) of the ranked causes, best first."""
@@ -214,10 +215,10 @@ def _still_open(story: Story | None, at: float) -> bool:
 
 
 def _count_actions(events: Sequence[tuple[float, Mapping[str, object]]]) -> int:
-    """How many actions were applied, each once."""
+    """How many actions were applied, each once; of an agent's action the event itself may not have been heard of."""
     applied: set[str] = set()
     for place, (_, event) in enumerate(events):
-        if event.get("type") == "action.applied":
+        if event.get("type") in _APPLIED:
             data = event.get("data")
             name = data.get("id") if isinstance(data, Mapping) else None
             applied.add(str(name or f"event {place}"))

@@ -289,8 +289,10 @@ def test_an_action_is_counted_once():
         said(21.2, "action.applied", id="a"),
         said(30, "action.applied", id="b"),
         said(31, "action.refused", id="c"),
+        said(32, "action.intended", id="d"),
+        said(33, "action.proving", id="d"),  # of the step between nobody heard
     ]
-    assert judge(run(events=events)).actions == 2
+    assert judge(run(events=events)).actions == 3
 
 
 # totals
