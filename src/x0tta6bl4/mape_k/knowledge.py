@@ -108,37 +108,28 @@ class Knowledge:
         """
         changes: list[Change] = []
         signs = {(s.code, s.component) for s in active}
-        verdicts = {(d.cause.code, d.cause.component) for d in diagnoses}
         for diagnosis in diagnoses:
-            changes.extend(self._match(diagnosis, verdicts, signs, now, utc))
+            changes.extend(self._match(diagnosis, signs, now, utc))
         settled = [self._settle(i, signs, i.id in busy or i.id in self.held, now) for i in list(self.open.values())]
         changes.extend(change for change in settled if change is not None)
         return changes
 
-    def _match(
-        self, diagnosis: Diagnosis, verdicts: set[Sign], signs: set[Sign], now: Seconds, utc: float
-    ) -> list[Change]:
-        """Open an incident for a diagnosis, or follow it in those that it may be about.
-
-        verdicts: of all diagnoses of this pass; an incident of which one says the same as before is about that one.
-        """
-        verdict = (diagnosis.cause.code, diagnosis.cause.component)
+    def _match(self, diagnosis: Diagnosis, signs: set[Sign], now: Seconds, utc: float) -> list[Change]:
         explained = {(s.code, s.component) for s in diagnosis.cause.explains}
         reach = self.analyzer.covers(diagnosis.cause)
         related = [
             i
             for i in self.open.values()
-            if (i.cause.code, i.cause.component) == verdict
+            if (i.cause.code, i.cause.component) == (diagnosis.cause.code, diagnosis.cause.component)
             or (
-                (i.cause.code, i.cause.component) not in verdicts
-                and (self.covered(i) & explained or {(s.code, s.component) for s in i.cause.explains} & reach)
+                (self.covered(i) & explained or {(s.code, s.component) for s in i.cause.explains} & reach)
                 and not self._apart(i, explained, signs - reach, now)
             )
         ]
         if not related:
             return [self._open(diagnosis, now, utc)]
         keep, *rest = sorted(related, key=lambda i: i.seq)
-        same = (keep.cause.code, keep.cause.component) == verdict
+        same = (keep.cause.code, keep.cause.component) == (diagnosis.cause.code, diagnosis.cause.component)
         if same or (explained <= self.covered(keep) and not self._wrong(keep, now)):
             return []
         changes = [self._revise(keep, diagnosis)]
