@@ -91,12 +91,13 @@ class Remedies:
         avoids = (cause.component,) if one_way else tuple(view.related(cause.component, ("~part_of",)))
         watch = avoids
         reason = f"nothing {'reaches' if one_way else 'comes from'} {far.name} over {interface.name}"
-        if self._may_leave(interface, view):
-            return (Proposal(Action("detach-interface", interface), witnesses, watch, reason, avoids),)
-        actions = [Action("block-neighbour", link) for link in _from(far, interface, view)]
-        if view.value(interface, "primary") == 1.0:
-            actions.append(Action("bounce-interface", interface))
-        return tuple(Proposal(action, witnesses, watch, reason, avoids) for action in actions)
+        if view.value(interface, "primary") == 1.0:  # without it the node would lose its name
+            ignore = [Action("block-neighbour", link) for link in _from(far, interface, view)]
+            actions = (*ignore, Action("bounce-interface", interface))
+            return tuple(Proposal(action, witnesses, watch, reason, avoids) for action in actions)
+        if self._stops_forwarding(interface, view):
+            return ()  # made short by `converge`, the kernel's own five intervals are as fast as ignoring the neighbour
+        return (Proposal(Action("detach-interface", interface), witnesses, watch, reason, avoids),)
 
     def link_bad(self, cause: Cause, view: View) -> Sequence[Proposal]:
         """Make this node choose another way than its own interface on a bad link, while it stays usable."""
@@ -115,16 +116,18 @@ class Remedies:
             else (cause.component,)
         )
         reason = f"{cause.code} towards {far.name}"
-        may_leave = self._may_leave(interface, view)
+        primary = view.value(interface, "primary") == 1.0
+        may_leave = not primary and not self._stops_forwarding(interface, view)
         too_long = self._hops_round(view, far) > HOPS_MAX
-        if _radio(interface, view) or (too_long and not may_leave):
+        if _radio(interface, view) or (too_long and primary):
             ignore = [Action("block-neighbour", link) for link in _from(far, interface, view)]
             return [Proposal(action, witnesses, links, reason, links) for action in ignore]
         if self._is_v(view):
             gentle = Action("set-throughput-override", interface, {"throughput_override_kbit": OVERRIDE_KBIT})
         else:
             gentle = Action("set-hop-penalty", interface, {"hop_penalty": PENALTY})
-        actions = [*([] if too_long else [gentle]), *([Action("detach-interface", interface)] if may_leave else [])]
+        actions = [gentle] if not (too_long and may_leave) else []
+        actions += [Action("detach-interface", interface)] if may_leave else []
         return [Proposal(action, witnesses, links, reason, links) for action in actions]
 
     def converge(self, cause: Cause, view: View) -> Sequence[Proposal]:
@@ -140,15 +143,10 @@ class Remedies:
     def _is_v(self, view: View) -> bool:
         return view.value(self.node, "algorithm_v") == 1.0
 
-    def _may_leave(self, interface: Component, view: View) -> bool:
-        """Does the rest of the node go on where this interface leaves the mesh?
-
-        Without its primary one the node loses its name. A node of BATMAN_V with two or more others stops forwarding
-        between them (ADR 3).
-        """
+    def _stops_forwarding(self, interface: Component, view: View) -> bool:
+        """Would the node forward nothing between its other links where this one leaves? BATMAN_V's does (ADR 3)."""
         others = [i for i in view.components("interface") if i != interface and _usable(i, self.own, view)]
-        forwards = sum(view.value(i, "dummy") != 1.0 for i in others) > 1
-        return view.value(interface, "primary") != 1.0 and not (forwards and self._is_v(view))
+        return self._is_v(view) and sum(view.value(i, "dummy") != 1.0 for i in others) > 1
 
     def _own_end(self, component: Component) -> tuple[Component, Component] | None:
         """(own interface, far node): for a directed link only where it starts here."""
