@@ -95,9 +95,10 @@ class Remedies:
             ignore = [Action("block-neighbour", link) for link in _from(far, interface, view)]
             actions = (*ignore, Action("bounce-interface", interface))
             return tuple(Proposal(action, witnesses, watch, reason, avoids) for action in actions)
-        if self._stops_forwarding(interface, view):
-            return ()  # made short by `converge`, the kernel's own five intervals are as fast as ignoring the neighbour
-        return (Proposal(Action("detach-interface", interface), witnesses, watch, reason, avoids),)
+        leave = Action("detach-interface", interface)
+        if self._stops_forwarding(interface, view):  # the kernel gives the way up by itself, and is not to come back
+            leave = _override(interface)
+        return (Proposal(leave, witnesses, watch, reason, avoids),)
 
     def link_bad(self, cause: Cause, view: View) -> Sequence[Proposal]:
         """Make this node choose another way than its own interface on a bad link, while it stays usable."""
@@ -123,7 +124,7 @@ class Remedies:
             ignore = [Action("block-neighbour", link) for link in _from(far, interface, view)]
             return [Proposal(action, witnesses, links, reason, links) for action in ignore]
         if self._is_v(view):
-            gentle = Action("set-throughput-override", interface, {"throughput_override_kbit": OVERRIDE_KBIT})
+            gentle = _override(interface)
         else:
             gentle = Action("set-hop-penalty", interface, {"hop_penalty": PENALTY})
         actions = [gentle] if not (too_long and may_leave) else []
@@ -243,6 +244,10 @@ def _from(far: Component, interface: Component, view: View) -> list[Component]:
 def _end(interface: Component) -> tuple[str, str]:
     owner, _, name = interface.name.partition(":")
     return owner, name
+
+
+def _override(interface: Component) -> Action:
+    return Action("set-throughput-override", interface, {"throughput_override_kbit": OVERRIDE_KBIT})
 
 
 def _radio(interface: Component, view: View) -> bool:

@@ -126,8 +126,8 @@ def with_third(**third):
 
 
 def test_a_node_of_batman_v_that_forwards_between_others_leaves_no_link():
-    assert propose("link-down", PAIR, with_third().set(NODE, algorithm_v=1.0)) == ()
-    assert kinds(propose("link-slow", PAIR, with_third().set(NODE, algorithm_v=1.0))) == ["set-throughput-override"]
+    for code in ("link-down", "link-slow"):
+        assert kinds(propose(code, PAIR, with_third().set(NODE, algorithm_v=1.0))) == ["set-throughput-override"]
 
 
 @pytest.mark.parametrize("view", [with_third(), with_third(dummy=1.0).set(NODE, algorithm_v=1.0),
