@@ -50,3 +50,25 @@ def test_an_agent_that_is_killed_while_it_acts_takes_it_back_when_it_is_there_ag
     assert score.false_incidents == ()
     assert all(one.cause_top1 for one in score.faults)
     assert all(one.recovered for one in score.faults if one.repairable)
+
+
+@pytest.mark.slow
+def test_an_incident_closes_though_another_one_heard_of_its_actions_end():
+    """Two incidents of one partition; the second fault, on a link of the first, is named only if both were closed."""
+    grid = [(n, n + 1) for n in range(1, 16) if n % 4] + [(n, n + 4) for n in range(1, 13)]
+    cut = ["n3-n7", "n4-n8", "n6-n7", "n7-n11", "n8-n12"]
+    scenario = load("partition").variant(
+        algorithm="BATMAN_V",
+        topology={"nodes": 16, "links": [f"n{a}-n{b}" for a, b in sorted(grid)]},
+        seat="n3",
+        pairs=["n7-n8", "n3-n12", "n7-n11"],
+        timeline=[
+            {"fault": "partition", "links": cut, "at": 20, "until": 60},
+            {"fault": "link-blackhole", "link": "n7-n11", "at": 90, "until": 110},
+        ],
+    )
+    record = sim.run(scenario, seed=1, factory=sim_factory)
+    opened = {e["incident"] for _, e in record.events if e["type"] == "incident.opened"}
+    closed = {e["incident"] for _, e in record.events if e["type"] == "incident.closed"}
+    assert opened == closed
+    assert [fault.detected for fault in judge(record).faults] == [True, True]

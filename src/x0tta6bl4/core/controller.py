@@ -185,7 +185,7 @@ class Controller:
         """Say agents' actions with the incident they belong to; without one after a while."""
         waiting, self._waiting = self._waiting, []
         for since, node, action in waiting:
-            incident = self._incident_of(Component.parse(action.target), action.cause)
+            incident = self._holder(action.id) or self._incident_of(Component.parse(action.target), action.cause)
             if incident and not action.cause.startswith(CONVERGING):
                 self._held.setdefault(incident, {})[action.id] = (action.state, action.lease)
             if incident or now - since > UNATTACHED_S:
@@ -205,6 +205,10 @@ class Controller:
             for incident, actions in self._held.items()
             if any(lease or not ActionState(state).final for state, lease in actions.values())
         )
+
+    def _holder(self, action: str) -> str:
+        """The open incident with which an agent's action was said before, "" where there is none."""
+        return next((i for i, held in self._held.items() if action in held and i in self.loop.knowledge.open), "")
 
     def _incident_of(self, target: Component, cause: str) -> str:
         """The open incident that an action on `target` belongs to, "" where there is none."""
