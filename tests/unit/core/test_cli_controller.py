@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import time
 
@@ -100,8 +101,13 @@ READS = {
     "knowledge show runbooks/link-lossy.md": "What it looks like",
     "events": "incident opened",
     "top": "incidents",
-    "status": "nodes: 6",
+    "status": "sim BATMAN_IV  nodes: ",
 }
+
+
+def test_status_counts_every_node_whatever_state_it_is_in(x0t):
+    counted = re.search(r"nodes: (.+?)  links", x0t("status"))[1]
+    assert sum(int(number) for number in re.findall(r"\d+", counted)) == 6
 
 
 @pytest.mark.parametrize("line", READS)
