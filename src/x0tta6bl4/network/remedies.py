@@ -52,8 +52,7 @@ class Remedies:
         dead = cause.component
         if names.owner(dead) != self.own or view.value(dead, "primary") != 1.0 or view.value(dead, "attached") != 1.0:
             return ()
-        others = [i for i in view.components("interface") if i != dead and _usable(i, self.own, view)]
-        if not others:
+        if not self._others(dead, view):
             return ()
         witnesses, watch = self._witnesses(view, None), (dead, *_links_in(dead, view))
         return (
@@ -146,8 +145,12 @@ class Remedies:
 
     def _stops_forwarding(self, interface: Component, view: View) -> bool:
         """Would the node forward nothing between its other links where this one leaves? BATMAN_V's does (ADR 3)."""
-        others = [i for i in view.components("interface") if i != interface and _usable(i, self.own, view)]
-        return self._is_v(view) and sum(view.value(i, "dummy") != 1.0 for i in others) > 1
+        links = [i for i in self._others(interface, view) if view.value(i, "dummy") != 1.0]
+        return self._is_v(view) and len(links) > 1
+
+    def _others(self, interface: Component, view: View) -> list[Component]:
+        """This node's other interfaces that are up and in the mesh."""
+        return [i for i in view.components("interface") if i != interface and _usable(i, self.own, view)]
 
     def _own_end(self, component: Component) -> tuple[Component, Component] | None:
         """(own interface, far node): for a directed link only where it starts here."""
