@@ -185,6 +185,10 @@ class View(Protocol):
         """All known components of one kind."""
         ...
 
+    def active(self, code: str, component: Component) -> bool:
+        """Is this symptom raised?"""
+        ...
+
     def live(self) -> Mapping[Component, AbstractSet[Component]]:
         """Undirected neighbours over links that carry something."""
         ...
@@ -195,7 +199,8 @@ class Proposal:
     """One way to help: its actions, who must prove it (nodes), and what is watched before it is reverted.
 
     witnesses: components towards which the data plane must be well. watch: components that must show no symptom
-    before a mitigation is taken back.
+    before a mitigation is taken back. scope: `MESH` is only for a loop that sees the whole, which need not leave it to
+    others first. side: who carries it out; the best for each side of a cause is chosen.
     """
 
     action: Action
@@ -203,6 +208,8 @@ class Proposal:
     watch: tuple[Component, ...] = ()
     reason: str = ""
     avoids: tuple[Component, ...] = ()  # links taken out of service
+    scope: Scope = Scope.NODE
+    side: str = ""
 
 
 Remedy = Callable[[Cause, View], Sequence[Proposal]]

@@ -1,7 +1,8 @@
 """The controller: the loop over the whole mesh. It sees what agents report, finds the cause across nodes, tells
 many symptoms from one incident, and says so in its event stream.
 
-What is local is healed by the agent beside it; the controller follows those actions and attaches them to incidents.
+What is local is healed by the agent beside it; the controller follows those actions, attaches them to incidents, and
+holds all agents back where too many ways change at once (the storm brake over the mesh).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from x0tta6bl4.catalog import Scope
 from x0tta6bl4.core.agent import ReadyWorker, inventory_of
+from x0tta6bl4.core.deeds import Deeds
 from x0tta6bl4.core.plugins import Plugged
 from x0tta6bl4.core.remote import RemoteActuator
 from x0tta6bl4.errors import ProtocolError
@@ -30,6 +32,7 @@ PATIENCE_S: Final = 4.0  # an agent acts within a second: what it has not done b
 UNATTACHED_S: Final = 5.0  # how long an agent's action waits for the incident that it belongs to
 CONVERGING: Final = "mesh-converging"  # serves whatever is being healed and keeps no incident open
 TELL_EVERY_S: Final = 5.0
+BRAKED: Final = "brake.changed"
 SETTLING_S: Final = 0.1  # the shortest time between two passes
 
 
@@ -94,6 +97,7 @@ class Controller:
         self.reader = report.ReportReader()
         self.arm = RemoteActuator(ports.transport, ports.clock)
         added = plugged or Plugged(mesh_catalog(None))
+        self.deeds = Deeds(added.catalog.action)
         self.loop = Loop(
             Parts(
                 catalog=added.catalog,
@@ -105,7 +109,7 @@ class Controller:
                 actuators=(self.arm, *added.actuators),
                 ranker=added.ranker,
                 detectors=added.detectors,
-                rules=added.rules,
+                rules=(*added.rules, self.deeds.storm_brake_of_mesh, self.deeds.tried_by_agent),
                 patience_s=PATIENCE_S,
                 new_id=new_id,
                 origin="controller",
@@ -121,8 +125,8 @@ class Controller:
         self.boots: dict[str, str] = {}
         self.last: Iteration | None = None
         self._held: dict[str, dict[str, tuple[str, bool]]] = {}  # incident -> agent's action -> (state, lease)
-        self._said: dict[str, str] = {}  # agent's action -> state that was said
         self._waiting: list[tuple[Seconds, str, report.ActionNews]] = []
+        self._restraints = told.Restraints()
         self._next_tell = ports.clock.now() + 1.0  # the first reports come in before
         self._next_pass = float("-inf")
         self._last_pass = float("-inf")
@@ -153,29 +157,29 @@ class Controller:
             away = names.node(said.node)
             if not any(w.component == away for w in self.loop.knowledge.windows):
                 self.loop.expect(Window(away, now, now + said.leaving_s + 30.0, "it said that it reboots"))
-        for action in said.actions:
-            if self._said.get(action.id) != action.state:
-                self._said[action.id] = action.state
-                self._waiting.append((now, said.node, action))
+        self._waiting.extend((now, said.node, action) for action in said.actions if self.deeds.hear(action, now))
 
     def _pass(self, now: Seconds) -> None:
         self._hold()
         self._next_pass, self._last_pass, self._urgent = now + self.settings.pass_s, now, False
         self.last = self.loop.run_once()
         self._attach(now)
-        if now >= self._next_tell:
-            self._next_tell = now + TELL_EVERY_S
+        if (changed := self.deeds.count(self.loop.limits, now)) is not None:
+            self.loop.outbox.say(BRAKED, now, data=changed)
+        restraints = told.Restraints(
+            self.loop.control.paused or self.deeds.braked, self.loop.limits.kill_switch, dict(self.loop.policies)
+        )
+        if now >= self._next_tell or restraints != self._restraints:
+            self._next_tell, self._restraints = now + TELL_EVERY_S, restraints
             self._tell(now)
         self.see(self.last)
         self.loop.commands.settle()
 
     def _tell(self, now: Seconds) -> None:
-        """Tell every agent which nodes have a link, and what people restrain."""
-        loop = self.loop
-        live = loop.state.live(now)
+        """Tell every agent which nodes have a link, and what it must keep to."""
+        live = self.loop.state.live(now)
         links = told.Links(tuple((a.name, b.name) for a, near in live.items() for b in near if a < b))
-        restraints = told.Restraints(loop.control.paused, loop.limits.kill_switch, loop.policies)
-        for payload in (told.encode(links), told.encode(restraints)):
+        for payload in (told.encode(links), told.encode(self._restraints)):
             for node in self.ages.heard:
                 self.ports.transport.send(node, payload)
 
@@ -199,12 +203,16 @@ class Controller:
         """An incident does not close while an agent's action on it is under way or holds a lease."""
         knowledge = self.loop.knowledge
         self._held = {i: actions for i, actions in self._held.items() if i in knowledge.open}
-        knowledge.helped = frozenset(self._held)
         knowledge.held = frozenset(
             incident
             for incident, actions in self._held.items()
             if any(lease or not ActionState(state).final for state, lease in actions.values())
         )
+        knowledge.helped = knowledge.held | {  # what an agent tried in vain is the controller's to try
+            incident
+            for incident, actions in self._held.items()
+            if any(state == ActionState.CONFIRMED for state, _ in actions.values())
+        }
 
     def _holder(self, action: str) -> str:
         """The open incident with which an agent's action was said before, "" where there is none."""

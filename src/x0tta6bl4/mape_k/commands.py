@@ -113,7 +113,7 @@ def approve(loop: Loop, now: Seconds, action: str, reason: str) -> ActionRecord:
     kind = loop.parts.catalog.action[record.action.kind]
     links = record.watch if kind.avoids else ()
     proposal = Proposal(record.action, record.witnesses, record.watch, record.detail, avoids=links)
-    if why := refusal(proposal, kind, loop.situation(now, besides=action), loop.planner.rules):
+    if why := refusal(proposal, kind, loop.situation(now), loop.planner.rules):
         raise Conflict(f"refused by {why}")
     loop.executor.approve(action, now)
     loop.outbox.say("plan.approved", now, record.incident, str(record.action.target), _decided(record, reason))

@@ -33,6 +33,7 @@ DEADMAN_SLACK_S: Final = 5.0  # the actuator waits this much longer than the pro
 FLAP_MEMORY_S: Final = 600.0  # how long a reverted lease makes the next one hold longer
 RECENT: Final = 200
 LANE: Final = "actuator"
+RETURN_S: Final = 10.0  # what was avoided is not relied on so soon after: others have to find it again
 READ_AFTER_S: Final = 1.0  # readings judge an action so long after it at the earliest
 
 
@@ -137,12 +138,16 @@ class Executor:
         """Does this incident have an action that has not come to rest, or a lease?"""
         return any(r.incident == incident for r in self.live.values())
 
-    def avoided(self, besides: str = "") -> list[Component]:
-        """Links that actions under way, or leases, take out of service; `besides` is an action that does not count."""
+    def avoided(self, now: Seconds) -> list[Component]:
+        """Links out of service by actions under way and by leases, or given back so lately that nobody uses them yet.
+
+        What waits for a person takes nothing away yet.
+        """
+        given_back = [r for r in self.recent if r.state is ActionState.UNDONE and now - r.at < RETURN_S]
         return [
             link
-            for record in self.live.values()
-            if record.id != besides and self.catalog.action[record.action.kind].avoids
+            for record in (*self.live.values(), *given_back)
+            if record.state is not ActionState.AWAITING and self.catalog.action[record.action.kind].avoids
             for link in record.watch
         ]
 

@@ -190,21 +190,20 @@ class Loop:
                 continue
             if self.executor.acting(incident.id) or not self.analyzer.stands(incident.cause, now):
                 continue
-            decision = self.planner.plan(incident, self.state.view(now), self.situation(now), self.knowledge.statistics)
-            if decision is None:
-                continue
-            plans.append(decision.plan)
-            if decision.proposal is not None:
-                self.executor.propose(incident.id, decision.proposal, now)
+            view, situation = self.state.view(now), self.situation(now)
+            for decision in self.planner.plan(incident, view, situation, self.knowledge.statistics):
+                plans.append(decision.plan)
+                if decision.proposal is not None:
+                    self.executor.propose(incident.id, decision.proposal, now)
         return plans
 
-    def situation(self, now: Seconds, besides: str = "") -> Situation:
-        """What guards look at; `besides` is an action whose own effect does not count yet."""
+    def situation(self, now: Seconds) -> Situation:
+        """What guards look at."""
         return self.state.situation(
             now,
             self.limits,
             recent=self.executor.recent,
-            avoided=self.executor.avoided(besides),
+            avoided=self.executor.avoided(now),
             seat=self.parts.seat,
         )
 

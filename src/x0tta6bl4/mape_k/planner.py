@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from x0tta6bl4.catalog import Autonomy, Catalog, Proposal, Scope, View
 from x0tta6bl4.mape_k.guards import RULES, Rule, Situation, refusal
-from x0tta6bl4.model import Candidate, Incident, Plan, Seconds
+from x0tta6bl4.model import Candidate, Cause, Incident, Plan, Seconds
 from x0tta6bl4.ports import Ranker
 
 CONTEXT_VERSION = 1
@@ -37,7 +37,10 @@ class Decision:
 
 
 class Planner:
-    """Proposes for incidents of its scope."""
+    """Proposes for incidents of its scope.
+
+    patience_s: how old an incident must be before a loop of the mesh does what others beside it could do.
+    """
 
     def __init__(
         self,
@@ -52,7 +55,7 @@ class Planner:
         self.catalog, self.scope, self.new_id = catalog, scope, new_id
         self.ranker = ranker or SuccessRanker()
         self.rules, self.patience_s = rules, patience_s
-        self._said: dict[str, tuple[str, ...]] = {}
+        self._said: dict[str, dict[str, tuple[str, ...]]] = {}  # incident -> side -> what was said last
         self._rest: dict[str, Seconds] = {}
 
     def wants(self, incident: Incident, now: Seconds) -> bool:
@@ -60,8 +63,6 @@ class Planner:
         cause = incident.cause
         rule = self.catalog.cause.get((cause.code, cause.component.kind))
         if rule is None or cause.code not in self.catalog.remedies:
-            return False
-        if self.scope is Scope.MESH and rule.scope is Scope.NODE and now - incident.opened_at < self.patience_s:
             return False
         within = self.scope is Scope.MESH or rule.scope is Scope.NODE
         return within and now >= self._rest.get(incident.id, 0.0)
@@ -72,13 +73,42 @@ class Planner:
         view: View,
         situation: Situation,
         statistics: Mapping[tuple[str, str], tuple[int, int]],
-    ) -> Decision | None:
-        """A plan where there is something new to say; None while there is not."""
+    ) -> list[Decision]:
+        """A plan for each side of the cause about which there is something new to say."""
         cause = incident.cause
-        remedy = self.catalog.remedies[cause.code]
-        proposals = remedy(cause, view)
-        if not proposals:
-            return None
+        sides: dict[str, list[Proposal]] = {}
+        for proposal in self.catalog.remedies[cause.code](cause, view):
+            if self.scope is Scope.MESH or proposal.scope is Scope.NODE:
+                sides.setdefault(proposal.side, []).append(proposal)
+        made = {
+            side: self._choose(incident.id, cause, found, situation, statistics)
+            for side, found in sides.items()
+            if not self._waits(found, situation.now - incident.opened_at)
+        }
+        if made and all(decision.proposal is None for decision in made.values()):
+            self._rest[incident.id] = situation.now + RETRY_S
+        said = self._said.setdefault(incident.id, {})
+        fresh = []
+        for side, decision in made.items():
+            new = tuple(f"{c.action.kind}:{c.refused_by.split(':')[0]}" for c in decision.plan.candidates)
+            if decision.proposal is not None or said.get(side) != new:
+                fresh.append(decision)
+            said[side] = new
+        return fresh
+
+    def _waits(self, proposals: Sequence[Proposal], age_s: Seconds) -> bool:
+        """Is this first for others to try?"""
+        return self.scope is Scope.MESH and age_s < self.patience_s and any(p.scope is Scope.NODE for p in proposals)
+
+    def _choose(
+        self,
+        incident: str,
+        cause: Cause,
+        proposals: Sequence[Proposal],
+        situation: Situation,
+        statistics: Mapping[tuple[str, str], tuple[int, int]],
+    ) -> Decision:
+        """The best of the proposals that no guard refuses."""
         candidates, by_candidate = [], {}
         for proposal in proposals:
             candidate = self._candidate(cause.code, proposal, situation, statistics)
@@ -87,16 +117,10 @@ class Planner:
         context: dict[str, float | str] = {"cause": cause.code, "confidence": cause.confidence}
         ranked = tuple(self.ranker.rank(candidates, context))
         chosen = next((c for c in ranked if not c.refused_by), None)
-        said = tuple(f"{c.action.kind}:{c.refused_by.split(':')[0]}" for c in ranked)
         advised = chosen is not None and self._advises(chosen, situation)
-        if chosen is None or advised:
-            self._rest[incident.id] = situation.now + RETRY_S
-            if self._said.get(incident.id) == said:
-                return None
-        self._said[incident.id] = said
         plan = Plan(
             id=self.new_id(),
-            incident=incident.id,
+            incident=incident,
             at=situation.now,
             candidates=ranked,
             chosen=() if chosen is None else (chosen.action,),

@@ -2,16 +2,19 @@
 
 A mitigation must not cost other neighbours: where an interface is a radio shared by several, only the one neighbour
 is ignored. What penalises an interface changes this node's own choice of route only, so each end acts for itself.
+Who leaves a link that still carries something may part the mesh together with somebody far away who does the same:
+that is for the controller alone, which sees both (`Scope.MESH`).
 Measured background: docs/adr/0003-remedies.md.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
-from x0tta6bl4.catalog import Proposal, View
+from x0tta6bl4.catalog import Proposal, Scope, View
 from x0tta6bl4.model import Action, Cause, Component
 from x0tta6bl4.network import names
 
@@ -20,15 +23,19 @@ OVERRIDE_KBIT: Final = 1000  # BATMAN_V: far below any real link, still a way if
 HOPS_MAX: Final = 4  # a longer way round does not win against a bad short one while that delivers at all (ADR 3)
 WITNESSES_MAX: Final = 3
 HEARD_MS: Final = 350.0
+BAD: Final = ("link-silent", "link-lossy", "link-slow", "link-clipped")  # on a link that is no help as a way round
 FAST_INTERVAL_MS: Final = 200
 FAST_NODES_MAX: Final = 100  # up to here 5 originator messages a second and node stay under 1 % of 10 Mbit/s
 
 
 class Remedies:
-    """Proposals for one node's own interfaces."""
+    """Proposals for one node's own interfaces.
 
-    def __init__(self, own: str) -> None:
-        self.own = own
+    whole: the view is the controller's, of the whole mesh, and not that of this node's agent.
+    """
+
+    def __init__(self, own: str, *, whole: bool = False) -> None:
+        self.own, self.whole = own, whole
         self.node = names.node(own)
 
     def by_cause(self) -> Mapping[str, Callable[[Cause, View], Sequence[Proposal]]]:
@@ -119,16 +126,16 @@ class Remedies:
         primary = view.value(interface, "primary") == 1.0
         may_leave = not primary and not self._stops_forwarding(interface, view)
         too_long = self._hops_round(view, far) > HOPS_MAX
+        gentle, leave = [], [Action("detach-interface", interface)] if may_leave else []
         if _radio(interface, view) or (too_long and primary):
-            ignore = [Action("block-neighbour", link) for link in _from(far, interface, view)]
-            return [Proposal(action, witnesses, links, reason, links) for action in ignore]
-        if self._is_v(view):
-            gentle = _override(interface)
-        else:
-            gentle = Action("set-hop-penalty", interface, {"hop_penalty": PENALTY})
-        actions = [gentle] if not (too_long and may_leave) else []
-        actions += [Action("detach-interface", interface)] if may_leave else []
-        return [Proposal(action, witnesses, links, reason, links) for action in actions]
+            leave = [Action("block-neighbour", link) for link in _from(far, interface, view)]
+        elif not (too_long and may_leave):
+            penalty = Action("set-hop-penalty", interface, {"hop_penalty": PENALTY})
+            gentle = [_override(interface) if self._is_v(view) else penalty]
+        found = [Proposal(action, witnesses, links, reason, links) for action in gentle]
+        if self.whole and far.name in self._round(view, far, well=True):
+            found += [Proposal(action, witnesses, links, reason, links, Scope.MESH) for action in leave]
+        return found
 
     def converge(self, cause: Cause, view: View) -> Sequence[Proposal]:
         """batman-adv follows a vanished path for five originator intervals: make them short for a while."""
@@ -194,37 +201,61 @@ class Remedies:
         """How many hops the shortest way to `far` has that does not begin with it; 0 where none is known."""
         return self._round(view, far).get(far.name, 0)
 
-    def _round(self, view: View, far: Component) -> Mapping[str, int]:
-        """Nodes reached through other neighbours than `far`, as the controller told, and over how many hops."""
+    def _round(self, view: View, far: Component, *, well: bool = False) -> Mapping[str, int]:
+        """Nodes reached through other neighbours than `far`, and over how many hops; `well`: over good links only."""
+        hops = {self.own: 0} | dict.fromkeys(sorted(self._heard(view) - {far.name}), 1)
+        links = self._links(view)
+        todo = deque(hops)
+        todo.popleft()
+        while todo:
+            near = todo.popleft()
+            for other in sorted(links(near)):
+                if other not in hops and not (well and _bad(near, other, view)):
+                    hops[other] = hops[near] + 1
+                    todo.append(other)
+        del hops[self.own]
+        return hops
+
+    def _links(self, view: View) -> Callable[[str], Iterable[str]]:
+        """The neighbours of a node over links that carry something: as the controller sees them, or as it told."""
+        if self.whole:
+            live = view.live()
+            return lambda near: (vertex.name for vertex in live.get(names.node(near), ()))
         told: dict[str, set[str]] = {}
         for pair in view.components("told"):
             if view.value(pair, "carries") is not None:
                 one, other = pair.name.split(">")
                 told.setdefault(one, set()).add(other)
                 told.setdefault(other, set()).add(one)
-        hops = {self.own: 0} | dict.fromkeys(sorted(self._heard(view) - {far.name}), 1)
-        todo = deque(hops)
-        todo.popleft()
-        while todo:
-            near = todo.popleft()
-            for other in sorted(told.get(near, ())):
-                if other not in hops:
-                    hops[other] = hops[near] + 1
-                    todo.append(other)
-        del hops[self.own]
-        return hops
+        return lambda near: told.get(near, ())
+
+
+ORDERED: Final = ("interface-down", "interface-mtu-low", "link-down", "link-lossy", "link-slow", "link-clipped")
 
 
 def for_any_node() -> Mapping[str, Callable[[Cause, View], Sequence[Proposal]]]:
-    """What the controller may order where no agent acts by itself: the same remedies, for each node concerned."""
+    """What the controller may order or advise: the same remedies, for each node concerned."""
 
     def of(code: str) -> Callable[[Cause, View], Sequence[Proposal]]:
-        def propose(cause: Cause, view: View) -> Sequence[Proposal]:
-            return [p for node in _concerned(cause.component) for p in Remedies(node).by_cause()[code](cause, view)]
+        return lambda cause, view: [p for node in _concerned(cause.component) for p in _for(node, code, cause, view)]
 
-        return propose
+    return {code: of(code) for code in ORDERED} | {"node-down": _around}
 
-    return {code: of(code) for code in ("interface-down", "interface-mtu-low", "link-lossy", "link-slow")}
+
+def _for(node: str, code: str, cause: Cause, view: View) -> list[Proposal]:
+    found = Remedies(node, whole=True).by_cause()[code](cause, view)
+    return [replace(proposal, side=node) for proposal in found]
+
+
+def _around(cause: Cause, view: View) -> Sequence[Proposal]:
+    """A dead node is left by each of its neighbours."""
+    pairs = dict.fromkeys(view.related(cause.component, ("~from", "part_of")))
+    dead = cause.component.name
+    found: list[Proposal] = []
+    for pair in (p for p in pairs if p.kind == "adjacency"):
+        (near,) = (node for node, _ in names.ends(pair) if node != dead)
+        found += _for(near, "link-down", replace(cause, component=pair), view)
+    return found
 
 
 def _concerned(component: Component) -> list[str]:
@@ -238,6 +269,14 @@ def _links_in(interface: Component, view: View) -> list[Component]:
     return [
         k for k in view.related(interface, ("~part_of",)) if k.kind == "link" and names.ends(k)[1] == _end(interface)
     ]
+
+
+def _bad(one: str, other: str, view: View) -> bool:
+    """Does any link between these two nodes, either way, show trouble?"""
+    ends = {one, other}
+    both = [link for node in ends for link in view.related(names.node(node), ("~from",)) if link.kind == "link"]
+    between = [link for link in both if {name for name, _ in names.ends(link)} == ends]
+    return any(view.active(code, link) for link in between for code in BAD)
 
 
 def _from(far: Component, interface: Component, view: View) -> list[Component]:

@@ -32,6 +32,10 @@ class Nothing:
         """No component is known."""
         return ()
 
+    def active(self, code: str, component: Component) -> bool:
+        """No symptom is."""
+        return False
+
     def live(self) -> Mapping[Component, AbstractSet[Component]]:
         """No link is known."""
         return {}

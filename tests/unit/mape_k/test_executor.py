@@ -100,7 +100,7 @@ def test_the_good_life_of_a_mitigation():
     assert bench.prober.watched == {}
     lease = bench.executor.live[ident]
     assert (lease.lease, lease.before, lease.confirmed_at) == (True, {"was": 1.0}, 1.5)
-    assert bench.executor.avoided() == [BOX]
+    assert bench.executor.avoided(1.5) == [BOX]
     bench.sick = {BOX}
     for i in range(100):
         bench.turn(2.0 + i)
@@ -120,6 +120,8 @@ def test_the_good_life_of_a_mitigation():
     assert bench.actuator.calls == [("apply", ident), ("confirm", ident), ("undo", ident)]
     assert not bench.executor.acting("i1")
     assert bench.executor.busy() == frozenset()
+    assert bench.executor.avoided(229.0) == [BOX]  # nobody has found it again yet
+    assert bench.executor.avoided(231.0) == []
 
 
 def test_a_repair_holds_no_lease():
@@ -131,7 +133,7 @@ def test_a_repair_holds_no_lease():
     assert bench.states()[-1] is S.CONFIRMED
     assert bench.executor.live == {}
     assert bench.actuator.on
-    assert bench.executor.avoided() == []
+    assert bench.executor.avoided(1.0) == []
 
 
 def test_what_is_not_proven_in_time_is_taken_back():

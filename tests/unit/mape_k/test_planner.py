@@ -31,9 +31,18 @@ def incident(code="stuck"):
 
 
 def ask(plans, at, limits=None, code="stuck"):
-    """As the loop asks: a plan only where one is wanted."""
+    """As the loop asks: a plan only where one is wanted; None where there is nothing new to say."""
     asked = incident(code)
-    return plans.plan(asked, None, plain_situation(at, limits), {}) if plans.wants(asked, at) else None
+    return only(plans.plan(asked, None, plain_situation(at, limits), {}) if plans.wants(asked, at) else [])
+
+
+def only(made):
+    assert len(made) <= 1
+    return made[0] if made else None
+
+
+def decide(plans, statistics=None):
+    return only(plans.plan(incident(), None, plain_situation(), statistics or {}))
 
 
 def planner(given=None, scope=Scope.NODE, **options):
@@ -41,7 +50,7 @@ def planner(given=None, scope=Scope.NODE, **options):
 
 
 def test_the_less_risky_comes_first_until_success_is_measured():
-    made = planner().plan(incident(), None, plain_situation(), {})
+    made = decide(planner())
     assert made.plan.chosen == (Action("safe", BOX),)
     assert made.proposal.reason == "why safe"
     assert [(c.action.kind, c.score, c.success_rate) for c in made.plan.candidates] == [
@@ -50,15 +59,13 @@ def test_the_less_risky_comes_first_until_success_is_measured():
     ]
     assert made.plan.probability == 1.0
     assert made.plan.context == {"cause": "stuck", "confidence": 0.8}
-    learned = planner().plan(
-        incident(), None, plain_situation(), {("stuck", "safe"): (9, 0), ("stuck", "bold"): (8, 8)}
-    )
+    learned = decide(planner(), {("stuck", "safe"): (9, 0), ("stuck", "bold"): (8, 8)})
     assert learned.plan.chosen == (Action("bold", BOX),)
     assert learned.plan.candidates[0].trials == 8
 
 
 def test_statistics_of_another_cause_do_not_count():
-    made = planner().plan(incident(), None, plain_situation(), {("other", "bold"): (99, 99)})
+    made = decide(planner(), {("other", "bold"): (99, 99)})
     assert made.plan.chosen == (Action("safe", BOX),)
 
 
@@ -67,7 +74,7 @@ def test_a_ranker_of_ones_own_decides():
         def rank(self, candidates, context):
             return sorted(candidates, key=lambda c: c.score)
 
-    made = planner(ranker=Reversed()).plan(incident(), None, plain_situation(), {})
+    made = decide(planner(ranker=Reversed()))
     assert made.plan.chosen == (Action("bold", BOX),)
 
 
@@ -75,7 +82,7 @@ def test_the_best_that_is_not_refused_is_chosen():
     def no_safe(proposal, kind, view):
         return "not today" if kind.kind == "safe" else ""
 
-    made = planner(rules=(no_safe,)).plan(incident(), None, plain_situation(), {})
+    made = decide(planner(rules=(no_safe,)))
     assert made.plan.chosen == (Action("bold", BOX),)
     assert made.plan.candidates[0].refused_by == "no_safe: not today"
 
@@ -128,3 +135,26 @@ def test_nothing_to_propose(given, scope, code):
 def test_the_whole_mesh_may_act_on_what_is_local():
     for scope in Scope:
         assert ask(planner(catalog(scope), Scope.MESH), 100.0) is not None
+
+
+def sided(*proposals):
+    """Proposals by (kind, scope, side)."""
+    found = [Proposal(Action(kind, BOX), (), scope=scope, side=side) for kind, scope, side in proposals]
+    return catalog(remedies={"stuck": lambda cause, view: found})
+
+
+def test_the_best_of_each_side_is_chosen():
+    given = sided(("safe", Scope.NODE, "a"), ("bold", Scope.NODE, "a"), ("bold", Scope.NODE, "b"))
+    made = planner(given, Scope.MESH).plan(incident(), None, plain_situation(), {})
+    assert [d.plan.chosen[0].kind for d in made] == ["safe", "bold"]
+    assert len({d.plan.id for d in made}) == 2
+
+
+def test_what_only_the_whole_may_do_is_not_left_to_others_first():
+    here = Limits(autonomy_default=Autonomy.ACT)
+    alone, both = sided(("safe", Scope.MESH, "")), sided(("bold", Scope.NODE, ""), ("safe", Scope.MESH, ""))
+    assert ask(planner(alone, Scope.NODE), 91.0, here) is None
+    assert ask(planner(both, Scope.NODE), 91.0, here).plan.chosen[0].kind == "bold"
+    assert ask(planner(alone, Scope.MESH, patience_s=4.0), 91.0, here).plan.chosen[0].kind == "safe"
+    assert ask(planner(both, Scope.MESH, patience_s=4.0), 91.0, here) is None
+    assert ask(planner(both, Scope.MESH, patience_s=4.0), 94.0, here).plan.chosen[0].kind == "safe"

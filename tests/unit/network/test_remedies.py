@@ -4,10 +4,12 @@ import itertools
 
 import pytest
 
+from x0tta6bl4.catalog import Scope
 from x0tta6bl4.mape_k.graph import Graph
 from x0tta6bl4.model import Action, Cause, Layout
 from x0tta6bl4.network import names
 from x0tta6bl4.network.remedies import (
+    BAD,
     FAST_INTERVAL_MS,
     FAST_NODES_MAX,
     HOPS_MAX,
@@ -40,7 +42,7 @@ class Here:
             self.values[offer, "tq"] = 150.0
         self.values[NODE, "algorithm_v"], self.values[NODE, "orig_interval_ms"] = 0.0, 1000.0
         self.facts = {(NODE, "routes"): dict(ROUTES)}
-        self.told = []
+        self.raised = set()
         graph = Graph()
         edges = names.link_edges("n1", "v2", "n2", "v1") + names.link_edges("n2", "v1", "n1", "v2")
         graph.learn(Layout((OUT, BACK), (), edges))
@@ -63,12 +65,24 @@ class Here:
     def fact(self, component, name):
         return self.facts.get((component, name))
 
+    def active(self, code, component):
+        return (code, component) in self.raised
+
+    def live(self):
+        """As a controller would see the pairs of which it told an agent."""
+        near = {}
+        for pair in self.components("told"):
+            one, other = map(names.node, pair.name.split(">"))
+            near.setdefault(one, set()).add(other)
+            near.setdefault(other, set()).add(one)
+        return near
+
     def components(self, kind):
         return list(dict.fromkeys(c for c, _ in self.values if c.kind == kind))
 
 
-def propose(code, component, view, own="n1"):
-    return Remedies(own).by_cause()[code](Cause(code, component, 0.9, ()), view)
+def propose(code, component, view, own="n1", whole=False):
+    return Remedies(own, whole=whole).by_cause()[code](Cause(code, component, 0.9, ()), view)
 
 
 def kinds(proposals):
@@ -134,7 +148,8 @@ def test_a_node_of_batman_v_that_forwards_between_others_leaves_no_link():
                                   with_third(up=0.0).set(NODE, algorithm_v=1.0)])  # fmt: skip
 def test_any_other_node_leaves_a_dead_link(view):
     assert kinds(propose("link-down", PAIR, view)) == ["detach-interface"]
-    assert "detach-interface" in kinds(propose("link-slow", PAIR, view))
+    view.set(names.told("n6", "n2"), carries=1.0)
+    assert "detach-interface" in kinds(propose("link-slow", PAIR, view, whole=True))
 
 
 def test_a_dead_link_that_is_the_only_way_is_kept():
@@ -159,7 +174,7 @@ def test_strangers_do_not_act():
 
 
 def test_a_bad_link_is_penalised_on_ones_own_side():
-    proposals = propose("link-lossy", PAIR, Here())
+    proposals = propose("link-lossy", PAIR, round_of(HOPS_MAX), whole=True)
     assert kinds(proposals) == ["set-hop-penalty", "detach-interface"]
     assert proposals[0].action == Action("set-hop-penalty", PORT, {"hop_penalty": PENALTY})
     assert all(set(p.avoids) == {OUT, BACK} for p in proposals)
@@ -170,12 +185,12 @@ def test_a_bad_link_is_penalised_on_ones_own_side():
 
 
 def test_the_primary_interface_is_penalised_but_not_detached():
-    assert kinds(propose("link-lossy", PAIR, Here().set(PORT, primary=1.0))) == ["set-hop-penalty"]
+    assert kinds(propose("link-lossy", PAIR, round_of(2).set(PORT, primary=1.0), whole=True)) == ["set-hop-penalty"]
 
 
 def test_one_direction_concerns_the_end_that_sends():
     for code in ("link-lossy", "link-clipped"):
-        gentle, leave = propose(code, OUT, Here())
+        gentle, leave = propose(code, OUT, round_of(2), whole=True)
         assert (gentle.action.kind, leave.action.kind) == ("set-hop-penalty", "detach-interface")
         assert gentle.avoids == leave.avoids == (OUT,)
         assert propose(code, BACK, Here()) == ()
@@ -193,14 +208,49 @@ def round_of(hops):
     return view
 
 
+def leaving(view, component=PAIR):
+    """What the controller would order."""
+    return propose("link-lossy", component, view, whole=True)
+
+
 def test_where_the_way_round_is_long_a_penalty_would_change_nothing():
-    assert kinds(propose("link-lossy", PAIR, round_of(HOPS_MAX))) == ["set-hop-penalty", "detach-interface"]
-    assert kinds(propose("link-lossy", PAIR, round_of(HOPS_MAX + 1))) == ["detach-interface"]
-    assert kinds(propose("link-lossy", OUT, round_of(HOPS_MAX + 1))) == ["detach-interface"]
+    assert kinds(leaving(round_of(HOPS_MAX))) == ["set-hop-penalty", "detach-interface"]
+    assert kinds(leaving(round_of(HOPS_MAX + 1))) == ["detach-interface"]
+    assert kinds(leaving(round_of(HOPS_MAX + 1), OUT)) == ["detach-interface"]
     primary = round_of(HOPS_MAX + 1).set(PORT, primary=1.0)
-    assert [p.action for p in propose("link-lossy", PAIR, primary)] == [Action("block-neighbour", BACK)]
-    fast = round_of(HOPS_MAX + 1).set(NODE, algorithm_v=1.0)
-    assert kinds(propose("link-lossy", PAIR, fast)) == ["detach-interface"]
+    assert [p.action for p in leaving(primary)] == [Action("block-neighbour", BACK)]
+    assert kinds(leaving(round_of(HOPS_MAX + 1).set(NODE, algorithm_v=1.0))) == ["detach-interface"]
+
+
+@pytest.mark.parametrize("changes", [{}, {"primary": 1.0}, {"radio": 1.0}], ids=str)
+@pytest.mark.parametrize("hops", [HOPS_MAX, HOPS_MAX + 1])
+def test_only_the_controller_leaves_a_link_that_still_carries(hops, changes):
+    view = round_of(hops).set(PORT, **changes)
+    assert set(kinds(propose("link-lossy", PAIR, view))) <= {"set-hop-penalty"}
+    for proposal in leaving(view):
+        assert proposal.scope is (Scope.NODE if proposal.action.kind == "set-hop-penalty" else Scope.MESH)
+    for proposal in propose("link-down", PAIR, Here().set(PORT, **changes)):
+        assert proposal.scope is Scope.NODE  # nothing is lost with a dead one
+
+
+@pytest.mark.parametrize("code", BAD)
+def test_no_link_is_left_for_a_way_that_is_bad_itself(code):
+    view = round_of(HOPS_MAX + 1)
+    beyond = names.link("m0", "a", "m1", "b")
+    view.graph.learn(Layout((beyond,), (), names.link_edges("m0", "a", "m1", "b")))
+    assert kinds(leaving(view)) == ["detach-interface"]
+    view.raised = {(code, beyond)}
+    assert leaving(view) == []
+
+
+def test_the_controller_sees_itself_how_long_the_way_round_is():
+    for hops, first in ((HOPS_MAX, "set-hop-penalty"), (HOPS_MAX + 1, "detach-interface")):
+        assert kinds(propose("link-lossy", PAIR, round_of(hops), whole=True))[0] == first
+
+
+def test_a_dead_node_is_left_by_each_neighbour():
+    found = for_any_node()["node-down"](Cause("node-down", names.node("n2"), 0.9, ()), Here())
+    assert [(p.side, p.action) for p in found] == [("n1", Action("detach-interface", PORT))]
 
 
 def test_a_detached_interface_is_left_alone():
@@ -222,7 +272,7 @@ def test_the_neighbour_itself_proves_where_nobody_is_behind_it():
 
 
 def test_on_a_radio_only_the_one_neighbour_is_ignored():
-    proposals = propose("link-lossy", PAIR, Here().set(PORT, radio=1.0))
+    proposals = leaving(round_of(2).set(PORT, radio=1.0))
     assert [p.action for p in proposals] == [Action("block-neighbour", BACK)]
 
 
@@ -241,6 +291,7 @@ def test_the_controller_proposes_for_every_node_concerned():
     targets = [p.action.target for p in table["link-lossy"](Cause("link-lossy", PAIR, 0.9, ()), Here())]
     assert {names.owner(t) for t in targets} <= {"n1", "n2"}
     assert PORT in targets
+    assert {p.side for p in table["link-lossy"](Cause("link-lossy", PAIR, 0.9, ()), Here())} <= {"n1", "n2"}
     view = Here().set(PORT, mtu_bytes=1400.0, mtu_short_bytes=160.0)
     low = table["interface-mtu-low"](Cause("interface-mtu-low", PORT, 0.9, ()), view)
     assert kinds(low) == ["restore-mtu"]
