@@ -72,3 +72,15 @@ def test_an_incident_closes_though_another_one_heard_of_its_actions_end():
     closed = {e["incident"] for _, e in record.events if e["type"] == "incident.closed"}
     assert opened == closed
     assert [fault.detected for fault in judge(record).faults] == [True, True]
+
+
+def test_a_dead_interface_explains_that_the_far_node_is_not_heard():
+    links = ["n1-n2", "n2-n3", "n2-n7", "n3-n4", "n4-n5", "n5-n6", "n6-n7", "n7-n1"]
+    fault = {"fault": "interface-down", "interface": "n3:v3-2", "at": 20, "until": 60}
+    topology = {"nodes": 7, "links": links}
+    scenario = load("interface-down-primary").variant(topology=topology, seat="n3", pairs=["n2-n3"], timeline=[fault])
+    record = sim.run(scenario, seed=49, factory=sim_factory, until=40.0)
+    said = [
+        (e["type"], e["component"]) for _, e in record.events if e["type"] in ("incident.opened", "incident.updated")
+    ]
+    assert said == [("incident.opened", "interface/n3:v3-2")]

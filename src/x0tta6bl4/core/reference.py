@@ -131,7 +131,7 @@ listeners are taken. 503: no pass yet, the loop does not answer, or the store ca
 Each event has an `id`, its type as `event`, and a JSON object as `data`: `number, type, origin, seq, age_s, incident,
 component, data`; the timeline of an incident has the same objects. Types: `incident.opened`, `.updated`,
 `.acknowledged`, `.closed`; `plan.made`, `.refused`, `.approved`, `.rejected`; `action.STATE`; `control.changed`,
-`policy.changed`, `window.added`, `.removed`; `alert.firing`, `.resolved`.
+`brake.changed`, `policy.changed`, `window.added`, `.removed`; `alert.firing`, `.resolved`.
 
 Without `Last-Event-ID` the stream begins now; with it, after that event. If events in between are no longer
 remembered, or the id is of an earlier process, the stream begins with `event: reset` and `data: {"lost": N}` (null

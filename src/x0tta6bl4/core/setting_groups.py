@@ -137,7 +137,8 @@ class Safety(Group):
     storm_actions_max: int = Field(
         default=10,
         ge=0,
-        description="Actions over the mesh in storm_window_s; beyond it none is started. 0 stops all.",
+        description="Actions in storm_window_s, of one agent or of the controller, and changes of ways by all agents "
+        "together; beyond it none is started. 0 stops all.",
     )
     storm_window_s: Positive = Field(default=60.0, description="Window in seconds of storm_actions_max.")
     blast_radius_ratio_max: Ratio = Field(

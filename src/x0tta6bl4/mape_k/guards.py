@@ -23,7 +23,7 @@ class Limits:
     """What an operator allows.
 
     autonomy: by action kind; what is not named is at its catalogue default. blast_radius_max: largest share of the
-    vertices that may lose their only way. actions_max within window_s over the whole mesh is the storm brake.
+    vertices that may lose their only way. actions_max within window_s is the storm brake of this loop.
     """
 
     kill_switch: bool = False

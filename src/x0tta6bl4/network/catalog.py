@@ -93,14 +93,14 @@ def _must(code: str) -> Expect:
 
 _ENDS = tuple(Expect("node-silent", Mode.MAY, path) for path in (("from",), ("to",)))
 _ENDS_OF_PAIR = (Expect("node-silent", Mode.MAY, ("~part_of", "from")),)
-_OWNER = (Expect("node-silent", Mode.MAY, ("part_of",)),)
+_BOTH_ENDS = tuple(Expect("node-silent", Mode.MAY, path) for path in (("part_of",), ("~part_of", "from")))
 
 CAUSES: Final = (
     CauseRule("interface-down", "interface", "an interface lost its carrier or is switched off",
-              (_must("interface-down"), *_may(("~part_of",)), *_OWNER), 0.9, settle_s=0.0,
+              (_must("interface-down"), *_may(("~part_of",)), *_BOTH_ENDS), 0.9, settle_s=0.0,
               severity=Severity.CRITICAL),
     CauseRule("interface-mtu-low", "interface", "an interface's MTU is under the declared one",
-              (_must("mtu-short"), *_may(("~part_of",)), *_OWNER), 0.9, settle_s=0.0),
+              (_must("mtu-short"), *_may(("~part_of",)), *_BOTH_ENDS), 0.9, settle_s=0.0),
     CauseRule("node-down", "node", "a node is dead or rebooting",
               (Expect("link-silent", Mode.ALL, ("~from",)), Expect("node-silent", Mode.ALSO),
                *_may(("~from",), ("~to",)), *_may(("~part_of",), symptoms=("interface-down",))),
