@@ -11,7 +11,7 @@ import importlib
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import cast
 
@@ -28,7 +28,7 @@ from x0tta6bl4.core.replay import Replay
 from x0tta6bl4.core.settings import Settings, load
 from x0tta6bl4.core.state import State
 from x0tta6bl4.core.view import Source
-from x0tta6bl4.errors import X0tError
+from x0tta6bl4.errors import Permanent, X0tError
 from x0tta6bl4.monitoring import logs
 
 log = logging.getLogger("x0tta6bl4.app")
@@ -45,7 +45,12 @@ def default_source(settings: Settings) -> Source:
 
 
 class Application(FastAPI):
-    """FastAPI whose failed start is one line in the log: a wrong setting needs no traceback."""
+    """FastAPI whose failed start is one line in the log: a wrong setting needs no traceback.
+
+    failure: why the start failed, for who started the server.
+    """
+
+    failure: X0tError | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve; a start that failed by an error of ours is told in that error's words."""
@@ -64,8 +69,10 @@ class Application(FastAPI):
         try:
             await super().__call__(scope, receive, hold_failure)
         except X0tError as error:
+            self.failure = error
             await send({"type": "lifespan.startup.failed", "message": f"error: {error}"})
-        except BaseException:
+        except BaseException as error:
+            self.failure = Permanent(f"the API could not start ({type(error).__name__}: {error})")
             for message in held:
                 await send(message)
             raise
@@ -128,25 +135,32 @@ def create_app(
 app = create_app()
 
 
+def _code(error: X0tError) -> int:
+    """The exit code of a start that fails, which is that of the command line."""
+    return int(importlib.import_module("x0tta6bl4.core.commands.output").code_of(error))  # late: not for serving
+
+
 def main(config: Path | None = None) -> int:
-    """Serve until interrupted; the exit code is 2 where the settings are wrong."""
+    """Serve until interrupted; the exit code of a start that fails is that of `x0t`: 2 where the settings are wrong."""
     try:
         settings = load(config)
         logs.configure(settings.log.level)
         access.ensure(settings.token_file)
     except X0tError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201  # there is no log yet
-        return 2
-    served = create_app(settings=settings)
-    uvicorn.run(
-        served,
-        host=settings.api.host,
-        port=settings.api.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=GOODBYE_S,
-    )
-    return 0
+        return _code(error)
+    served = cast("Application", create_app(settings=settings))
+    with suppress(SystemExit):  # how uvicorn ends where the start failed, which it has told
+        uvicorn.run(
+            served,
+            host=settings.api.host,
+            port=settings.api.port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=GOODBYE_S,
+        )
+        return 0
+    return _code(served.failure) if served.failure is not None else 1
 
 
 if __name__ == "__main__":

@@ -114,7 +114,8 @@ their incident, and in `/v1/actions` for as long as this process remembers them.
 A write is carried out by the loop at the start of its next pass and answered once it is kept: 503 where that takes
 longer than two seconds, with a word on whether it may still take effect. With an `Idempotency-Key` the same request
 again gets the first answer's bytes without being done twice, the same key with another request is a 422; keys live as
-long as the process, 1000 at most, and a 5xx is not kept. A body has at most 1 MiB.
+long as the process, 1000 at most, and a 5xx is not kept. Where the first answer was over 64 KiB the repetition is a
+409 and nothing is done. A body has at most 1 MiB.
 
 Pause, kill switch, autonomy and maintenance windows hold over restarts. They bind the controller's loop: an agent keeps
 what the settings of its own machine say (`safety.*`). An approval is judged by the guards again.

@@ -16,14 +16,20 @@ from x0tta6bl4.core import problems
 
 BODY_MAX: Final = 1 << 20  # bytes; a webhook of a thousand alerts stays below
 ANSWERS_MAX: Final = 1000  # answers kept for replays, and
-ANSWER_MAX: Final = 1 << 16  # only up to this size
+ANSWER_MAX: Final = 1 << 16  # their bytes only up to this size: of a larger one it is known that it was given
+TOO_LARGE: Final = (
+    "this was done under its Idempotency-Key, with an answer too large to be repeated; read what is there now"
+)
 WRITES: Final = frozenset({"POST", "PUT", "DELETE"})
 _KEY = re.compile(r"[!-~]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What was asked under a key, and its answer once that is there (None where it shall not be replayed)."""
+    """What was asked under a key, and its answer once that is there.
+
+    None where it may be tried again, empty where it was done and its answer is too large to be kept.
+    """
 
     asked: bytes
     answer: asyncio.Future[list[Message] | None]
@@ -71,6 +77,9 @@ class Replay:
                 return
             messages = await asyncio.shield(known.answer)
             if messages is not None:
+                if not messages:
+                    refusal = problems.response(409, TOO_LARGE, instance=scope["path"])
+                    await refusal(scope, receive, send)
                 for message in messages:
                     await send(message)
                 return
@@ -91,8 +100,8 @@ class Replay:
             await self._app(scope, receive, record)
         finally:
             size = sum(len(message.get("body", b"")) for message in messages)
-            final = bool(messages) and messages[0]["status"] < 500 and size <= ANSWER_MAX
-            future.set_result(messages if final else None)
+            final = bool(messages) and messages[0]["status"] < 500
+            future.set_result((messages if size <= ANSWER_MAX else []) if final else None)
             if not final and self._kept.get(key) is not None:
                 del self._kept[key]
 

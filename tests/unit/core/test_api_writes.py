@@ -7,6 +7,7 @@ import pytest
 
 from driven import Driven, served, until
 from hand_made import Canned
+from x0tta6bl4.core import replay
 from x0tta6bl4.core.api import requests
 from x0tta6bl4.core.settings import Settings
 
@@ -175,6 +176,15 @@ def test_a_replayed_key_gets_the_same_bytes(client):
     assert client.post(path, json={}, headers={"idempotency-key": "a b"}).status_code == 422
     refusal = client.post(path, json={}, headers={"idempotency-key": "k-2"})
     assert client.post(path, json={}, headers={"idempotency-key": "k-2"}).content == refusal.content
+
+
+def test_a_large_answer_is_not_repeated_and_nothing_is_done_twice(client, monkeypatch):
+    monkeypatch.setattr(replay, "ANSWER_MAX", 10)
+    window, key = {"component": "queue/orders", "duration_s": 9.0, "reason": "x"}, {"idempotency-key": "large"}
+    assert client.post("/v1/maintenance-windows", json=window, headers=key).status_code == 201
+    again = client.post("/v1/maintenance-windows", json=window, headers=key)
+    assert (again.status_code, "too large to be repeated" in again.json()["detail"]) == (409, True)
+    assert len(client.source.bench.loop.knowledge.windows) == 1
 
 
 def test_one_key_at_the_same_time_is_done_once(client):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 
 import pytest
 from hypothesis import given
@@ -142,6 +143,18 @@ def test_main_says_what_is_wrong_and_exits_with_2(tmp_path, capsys):
     (tmp_path / "x.toml").write_text("[api]\nport = 0\n")
     assert app.main(tmp_path / "x.toml") == 2
     assert capsys.readouterr().err == "error: api.port: got 0, allowed: greater than or equal to 1\n"
+
+
+def test_main_ends_with_the_reason_of_a_failed_start(tmp_path):
+    config = "[plugins]\nenabled = ['nope']\n[store]\ndirectory = 'state'\n"
+    (tmp_path / "x.toml").write_text(config.replace("state", str(tmp_path / "state")))
+    logged = logging.getLogger("x0tta6bl4"), logging.getLogger("uvicorn")
+    before = [(one.handlers, one.propagate) for one in logged]
+    try:
+        assert app.main(tmp_path / "x.toml") == 2
+    finally:
+        for one, (handlers, propagate) in zip(logged, before, strict=True):
+            one.handlers, one.propagate = handlers, propagate
 
 
 def parsed(chunks):

@@ -187,6 +187,21 @@ def test_a_taken_address_is_told_before_anything_starts(controller):
         pass
 
 
+def test_an_api_that_cannot_start_ends_the_command_with_the_reason(capsys, monkeypatch):
+    monkeypatch.setenv("X0T_PLUGINS__ENABLED", '["nope"]')
+    assert "nope" in complaint(capsys, "demo", "--seconds", "1", code=Exit.USAGE)
+    monkeypatch.delenv("X0T_PLUGINS__ENABLED")
+    monkeypatch.setenv("X0T_EXPLANATION__ENDPOINT", "https://model.example/v1")
+    monkeypatch.setenv("X0T_EXPLANATION__KEY_FILE", "none")
+    assert "explanation.key_file" in complaint(capsys, "demo", "--seconds", "1", code=Exit.USAGE)
+
+
+def test_a_start_that_nobody_foresaw_is_told(monkeypatch):
+    monkeypatch.setattr(State, "open", lambda self: 1 / 0)
+    with pytest.raises(Permanent, match="could not start"), serving(State(), load()):
+        pass
+
+
 def test_a_server_that_is_not_ours_is_told(capsys, monkeypatch, controller, tmp_path):
     import http.server
     import threading

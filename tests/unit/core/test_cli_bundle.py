@@ -23,6 +23,9 @@ ENVIRONMENT = "environment-s3cret"
 BEARER = "bearer-" + "b" * 30
 PEM = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"
 NOTE = "note-s3cret-value"
+HOOK = "T0/B1/hook-s3cret"
+HOOK_KEY = "query-s3cret"
+MODEL_KEY = "sk-model-s3cret"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJtYXJpYSJ9.c2lnbmF0dXJl"
 
 
@@ -51,9 +54,14 @@ def planted(monkeypatch, tmp_path):
     monkeypatch.setenv("BACKUP_PASSWORD", ENVIRONMENT)
     (tmp_path / "token").write_text(CONTEXT_TOKEN)
     (tmp_path / "token").chmod(0o600)
+    (tmp_path / "key").write_text(MODEL_KEY)
+    (tmp_path / "key").chmod(0o600)
+    monkeypatch.setenv("X0T_ALERTS__URL", f"http://127.0.0.1:1/{HOOK}?key={HOOK_KEY}")
+    monkeypatch.setenv("X0T_EXPLANATION__KEY_FILE", "key")
     assert cli.run(["context", "add", "far", "http://127.0.0.1:1", "--token-file", "token"]) == Exit.OK
     pem = f"-----BEGIN PRIVATE KEY-----\n{PEM}\n-----END PRIVATE KEY-----"
     words = f"{CONTEXT_TOKEN} {URL_PASSWORD} {ENVIRONMENT} Authorization: Bearer {BEARER} token={NOTE} {JWT} {pem}"
+    words += f" {MODEL_KEY} {HOOK} {HOOK_KEY}"
     source = CannedLab()
     state = State(log=False, source=source)
     settings = load()
@@ -72,7 +80,20 @@ def test_no_planted_secret_is_in_the_archive(planted, tmp_path, capsys):
     told = capsys.readouterr().out
     found = members(tmp_path / "b.tar.gz")
     text = "\n".join(found.values()) + told
-    for secret in (planted, URL_PASSWORD, QUOTED, CONTEXT_TOKEN, ENVIRONMENT, BEARER, PEM, NOTE, JWT):
+    for secret in (
+        planted,
+        URL_PASSWORD,
+        QUOTED,
+        CONTEXT_TOKEN,
+        ENVIRONMENT,
+        BEARER,
+        PEM,
+        NOTE,
+        JWT,
+        HOOK,
+        HOOK_KEY,
+        MODEL_KEY,
+    ):
         assert secret not in text, secret
         assert base64.b64encode(secret.encode()).decode() not in text
     assert '"detail": "***' in found["incidents.json"]  # it was there, and was taken out
@@ -129,11 +150,23 @@ def test_a_file_is_replaced_by_force_only(tmp_path, capsys):
         ('{"client_secret": "a b"}', '{"client_secret": ***}'),
         ("https://me@host/x http://a:b@host", "https://me@host/x http://a:***@host"),
         ("Proxy-Authorization: Basic dXNlcjpwYXNz", "Proxy-Authorization: Basic ***"),
+        ("Cookie: session=abc; theme=dark\nHost: x", "Cookie: ***\nHost: x"),
+        ("Authorization: Token 0123abcd, more", "Authorization: Token ***, more"),
+        ("wpa pwd=abc psk=hushhush end", "wpa pwd=*** psk=*** end"),
         ("-----BEGIN RSA PRIVATE KEY-----\nabc", "***"),
     ],
 )
 def test_what_looks_like_a_secret_goes_and_the_rest_stays(text, left):
     assert redact.clean(text, ()) == left
+
+
+def test_of_a_webhook_only_the_host_is_shown(monkeypatch, capsys):
+    monkeypatch.setenv("X0T_ALERTS__URL", f"https://hooks.example/{HOOK}?key={HOOK_KEY}")
+    assert cli.run(["config", "show"]) == Exit.OK
+    told = capsys.readouterr().out
+    assert "https://hooks.example/***" in told
+    assert HOOK not in told
+    assert HOOK_KEY not in told
 
 
 def test_documents_keep_their_shape():

@@ -26,12 +26,28 @@ _PASSWORD = re.compile(r"(?<=://)([^:/@]*):[^@]*(?=@)")
 
 
 def public(settings: Settings) -> dict[str, Any]:
-    """The settings as a document, with passwords of URLs blanked out; the token is not part of it."""
+    """The settings as a document, with passwords of URLs blanked out; the token is not part of it.
+
+    Of `alerts.url` only the host is left: whoever knows the rest of a webhook's URL may post to it.
+    """
     document = settings.model_dump(mode="json")
     document["store"]["url"] = _PASSWORD.sub(r"\1:***", settings.store.database)
+    document["alerts"]["url"] = host_only(settings.alerts.url)
     document["store"]["directory"] = str(settings.store.path)
     document["api"]["token_file"] = str(settings.token_file)
     return document
+
+
+def host_only(url: str) -> str:
+    """A URL without user, path and query.
+
+    >>> host_only("https://me:hush@hooks.example:8443/T0/B1?key=x"), host_only("http://am:9093"), host_only("")
+    ('https://hooks.example:8443/***', 'http://am:9093', '')
+    """
+    scheme, _, rest = url.partition("://")
+    place = re.split("[/?#]", rest, maxsplit=1)[0]
+    bare = f"{scheme}://{place.rpartition('@')[2]}"
+    return (bare if rest.removeprefix(place) in ("", "/") else f"{bare}/***") if url else ""
 
 
 @app.command()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from x0tta6bl4.core.commands import contexts
 from x0tta6bl4.core.settings import Settings
@@ -17,17 +17,19 @@ from x0tta6bl4.errors import ConfigError
 GONE = "***"
 NAMES = re.compile(
     r"(?i)(pass(word|wd|phrase)?|secret|token|(api|private|access|secret|session|signing)_?key|credentials?"
-    r"|authorization|cookie)$"
+    r"|authorization|cookie|pwd|psk)$"
 )
 LENGTH_MIN = 6  # a shorter "secret" would take half of the text with it
 PATTERNS = (
     (re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL), GONE),
     (re.compile(r"(?<=://)([^\s:/@\"']*):[^\s/\"']*@"), rf"\1:{GONE}@"),
+    (re.compile(r"(?i)\b((?:set-)?cookie\"?'?\s*:\s*)[^\r\n]+"), rf"\1{GONE}"),
+    (re.compile(r"(?i)\b(authorization\"?'?\s*:\s*\"?'?)(\w+)\s+[A-Za-z0-9._~+/=-]+"), rf"\1\2 {GONE}"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}"), rf"\1 {GONE}"),
     (re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"), GONE),  # a JSON Web Token
     (
         re.compile(
-            r"(?i)([A-Za-z0-9_.-]*(?:password|passwd|passphrase|secret|token|api[_-]?key|private[_-]?key)\"?'?\s*[:=]\s*)"
+            r"(?i)([A-Za-z0-9_.-]*(?:password|passwd|passphrase|secret|token|pwd|psk|api[_-]?key|private[_-]?key)\"?'?\s*[:=]\s*)"
             r"(\"[^\"]*\"|'[^']*'|[^\s,;&}\]]+)"
         ),
         rf"\1{GONE}",
@@ -41,7 +43,9 @@ def known_secrets(settings: Settings | None, environ: Mapping[str, str] = os.env
     files = []
     if settings is not None:
         files.append(settings.token_file)
-        found |= _of_url(settings.store.database)
+        found |= _of_url(settings.store.database) | _of_hook(settings.alerts.url)
+        if settings.explanation.key_file:
+            files.append(Path(settings.explanation.key_file).expanduser())
     with suppress(ConfigError):  # a file of contexts that cannot be read gives nothing away either
         files += [Path(context.token_file) for context in contexts.read().known.values()]
     for file in files:
@@ -66,6 +70,12 @@ def _of_url(text: str) -> set[str]:
     except ValueError:
         return set()
     return {password, unquote(password)}
+
+
+def _of_hook(url: str) -> set[str]:
+    """The parts of a webhook's URL by which it lets in whoever knows them."""
+    parts = urlsplit(url)
+    return _of_url(url) | {parts.query, *(value for _, value in parse_qsl(parts.query)), parts.path.strip("/")}
 
 
 def clean(text: str, secrets: Iterable[str]) -> str:

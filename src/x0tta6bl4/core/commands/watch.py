@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import typer
@@ -30,6 +30,7 @@ from x0tta6bl4.monitoring import logs
 from x0tta6bl4.monitoring.logs import sentence
 
 REFRESH_S = 0.2
+POLL_S = 0.01  # between two looks at a starting API
 START_S = 60.0  # a guest boots in this time on a slow machine
 
 
@@ -45,6 +46,7 @@ def watch(source: Source, settings: Settings, *, style: str, api: bool = True, s
 
     Raises:
         Permanent: the source ended by itself, or the API's address is taken.
+        X0tError: the API could not start; see `serving`.
     """
     state = State(settings=settings, source=source, log=style == "logs")
     with ExitStack() as stack:
@@ -95,15 +97,29 @@ def style_for(*, as_json: bool, logs_by_default: bool = False) -> str:
 
 @contextmanager
 def serving(state: State, settings: Settings) -> Iterator[None]:
-    """Serve the API on a thread of its own; raises Permanent where its address is taken."""
+    """Serve the API on a thread of its own, from when it answers on.
+
+    Raises:
+        Permanent: its address is taken, or it could not start for a reason that nobody foresaw.
+        X0tError: what its start was refused with: a plugin, a key file, a package that is not installed.
+    """
     access.ensure(settings.token_file)
     listener = _listen(settings.api.host, settings.api.port)
     uvicorn, app = (importlib.import_module(name) for name in ("uvicorn", "x0tta6bl4.core.app"))  # late: heavy
     served = app.create_app(settings=settings, state=state, source=None)
     server = uvicorn.Server(uvicorn.Config(served, log_config=None, access_log=False))
-    thread = threading.Thread(target=server.run, args=([listener],), name="api", daemon=True)
+
+    def run() -> None:
+        with suppress(SystemExit):  # how uvicorn ends where the start failed
+            server.run([listener])
+
+    thread = threading.Thread(target=run, name="api", daemon=True)
     thread.start()
     try:
+        while not server.started:
+            if not thread.is_alive():
+                raise served.failure or Permanent("the API could not start")
+            time.sleep(POLL_S)
         yield
     finally:
         state.stream.stopping = True
