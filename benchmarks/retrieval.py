@@ -17,7 +17,6 @@ import argparse
 import gzip
 import json
 import math
-import os
 import random
 import re
 import sqlite3
@@ -30,21 +29,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
+import numpy as np
+from retrieval_incidents import Asked, asked, pages, share
+from retrieval_kill import kill
 
-import numpy as np  # noqa: E402  # the thread limits above must come first
-from retrieval_incidents import Asked, asked, pages, share  # noqa: E402
-from retrieval_kill import kill  # noqa: E402
-
-from x0tta6bl4.knowledge import runbooks  # noqa: E402
-from x0tta6bl4.ml.retrieval.fusion import ACCURATE, FAST, Weights  # noqa: E402
-from x0tta6bl4.ml.retrieval.index import Index  # noqa: E402
-from x0tta6bl4.ml.retrieval.minilm import sentence_vectors  # noqa: E402
-from x0tta6bl4.ml.retrieval.text import TOKEN  # noqa: E402
-from x0tta6bl4.ml.retrieval.values import Document  # noqa: E402
-from x0tta6bl4.ml.retrieval.vectors import Nearest, top  # noqa: E402
-from x0tta6bl4.ml.retrieval.wordvectors import word_vectors  # noqa: E402
+from x0tta6bl4.knowledge import runbooks
+from x0tta6bl4.ml.retrieval.fusion import ACCURATE, FAST, Weights
+from x0tta6bl4.ml.retrieval.index import Index
+from x0tta6bl4.ml.retrieval.minilm import sentence_vectors
+from x0tta6bl4.ml.retrieval.text import TOKEN
+from x0tta6bl4.ml.retrieval.values import Document
+from x0tta6bl4.ml.retrieval.vectors import Nearest, top
+from x0tta6bl4.ml.retrieval.wordvectors import word_vectors
 
 PARTS = ("quality", "speed", "scale", "kill", "incidents")
 Search = Callable[[str], Sequence[str]]

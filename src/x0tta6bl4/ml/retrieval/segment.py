@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from x0tta6bl4.ml.retrieval.bm25 import Postings
 from x0tta6bl4.ml.retrieval.fusion import Weights
+from x0tta6bl4.ml.retrieval.semantic import dots
 from x0tta6bl4.ml.retrieval.text import TOKEN, expand
 from x0tta6bl4.ml.retrieval.values import NAMED, Passage
 from x0tta6bl4.ml.retrieval.vectors import Mask, Nearest, top
@@ -105,22 +106,21 @@ class Segment:
         """How near in meaning some rows are, float32 [rows]."""
         vectors = self.nearest.vectors
         if len(rows) * 4 > len(vectors):  # to copy that many is slower than to look at all
-            every: Floats = vectors @ meaning
-            return every[rows]
-        return vectors[rows] @ meaning
+            return dots(vectors, meaning)[rows]
+        return dots(vectors[rows], meaning)
 
     def _told(self, sentence: Floats, rows: Numbers) -> Floats:
         """How well the sentences of some rows fit, float32 [rows] in [0, 1]."""
         assert self.windows is not None
         if len(rows) == len(self.first):
-            each, first = self.windows @ sentence, self.first
+            each, first = dots(self.windows, sentence), self.first
         else:
             ends = np.append(self.first[1:], len(self.windows))
             counts = (ends - self.first)[rows]
             first = np.cumsum(counts) - counts
             # The windows of a row stand together: each row's start, repeated, plus 0, 1, 2, ...
             wanted = np.repeat(self.first[rows] - first, counts) + np.arange(counts.sum())
-            each = self.windows[wanted] @ sentence
+            each = dots(self.windows[wanted], sentence)
         # The start says what a passage is about; the best window, whether it says what was asked.
         pair = each[first] + np.maximum.reduceat(each, first) if len(first) else np.zeros(0, np.float32)
         return np.maximum(pair / 2, 0)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from x0tta6bl4.errors import ConfigError
-from x0tta6bl4.ml.retrieval.semantic import unit
+from x0tta6bl4.ml.retrieval.semantic import dots, unit
 from x0tta6bl4.ml.retrieval.vocabulary import Numbers
 from x0tta6bl4.model import Floats
 
@@ -51,7 +51,7 @@ class Nearest:
         else:
             among = self._proposed(query, k, share)
             among = among if mask is None else among[mask[among]]
-        fits = (self.vectors if len(among) == len(self.vectors) else self.vectors[among]) @ query
+        fits = dots(self.vectors if len(among) == len(self.vectors) else self.vectors[among], query)
         return among[top(fits, k)]
 
     def _proposed(self, query: Floats, k: int, share: float) -> Numbers:
@@ -142,7 +142,7 @@ class VectorStore:
                 late if mask is None else late[mask[size:]],
             ]
         )
-        fits = self._vectors[rows] @ wanted
+        fits = dots(self._vectors[rows], wanted)
         return [(self._ids[rows[at]], float(fits[at])) for at in top(fits, k)]
 
     def _mask(self, among: Collection[str] | None) -> Mask:
