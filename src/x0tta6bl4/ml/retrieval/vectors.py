@@ -1,4 +1,4 @@
-"""The nearest vectors: all are looked at up to 50,000; above that a graph proposes and the exact distance decides.
+"""The nearest vectors: all are looked at up to 20,000; above that a graph proposes and the exact distance decides.
 
 Malkov & Yashunin, "Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small World
 graphs" (2016). The graph is a cache: it is built from the vectors, and never kept.
@@ -20,7 +20,7 @@ from x0tta6bl4.ml.retrieval.vocabulary import Numbers
 from x0tta6bl4.model import Floats
 
 _log = logging.getLogger(__name__)
-EXACT_MAX: Final = 50_000
+EXACT_MAX: Final = 20_000  # about where the graph becomes the faster one (benchmarks/retrieval.py, scale)
 _LINKS: Final = 24
 _BUILD: Final = 200
 _WIDTH: Final = 200  # how many the graph looks at: recall@10 above .98 (benchmarks/retrieval.py)
@@ -30,7 +30,7 @@ Mask = NDArray[np.bool_]
 
 
 class Nearest:
-    """Frozen unit vectors, float32 [rows, dim]; above 50,000 with a graph, where `hnswlib` is installed."""
+    """Frozen unit vectors, float32 [rows, dim]; above 20,000 with a graph, where `hnswlib` is installed."""
 
     def __init__(self, vectors: Floats) -> None:
         self.vectors = vectors
