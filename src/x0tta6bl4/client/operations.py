@@ -278,9 +278,10 @@ class KnowledgeOperations(Calls[Answer]):
         threshold: float | None = None,
         kind: str | None = None,
         language: str | None = None,
+        tag: str | None = None,
     ) -> Answer:
         """The passages that fit a query, best first, at least as similar as `threshold` (0 to 1)."""
-        query = {"q": q, "k": k, "threshold": threshold, "kind": kind, "language": language}
+        query = {"q": q, "k": k, "threshold": threshold, "kind": kind, "language": language, "tag": tag}
         return self._get("/v1/knowledge/search", **query)
 
     def list_passages(
@@ -288,12 +289,13 @@ class KnowledgeOperations(Calls[Answer]):
         *,
         kind: str | None = None,
         language: str | None = None,
+        tag: str | None = None,
         source: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Answer:
         """Passages by id, and how the knowledge base stands."""
-        query = {"kind": kind, "language": language, "source": source, "limit": limit, "cursor": cursor}
+        query = {"kind": kind, "language": language, "tag": tag, "source": source, "limit": limit, "cursor": cursor}
         return self._get("/v1/knowledge/passages", **query)
 
     def get_passage(self, passage: str) -> Answer:

@@ -56,7 +56,6 @@ def outgoing(incident: Incident, utc: float, language: str) -> Alert:
         "annotations": {"summary": f"{cause.code} at {cause.component}", "description": in_brief(incident, language)},
         "startsAt": rfc3339(incident.opened_utc),
         "endsAt": rfc3339(utc if closed else utc + 5 * REPEAT_S),
-        "generatorURL": f"/v1/incidents/{incident.id}",
     }
 
 
@@ -64,8 +63,11 @@ def shown(alert: Alert, source: str, utc: float) -> Alert:
     """A postable alert as Alertmanager's API lists it, with the member `source`."""
     name = "x0tta6bl4" if source == OWN else "webhook"
     labels = json.dumps(alert["labels"], sort_keys=True).encode()
+    # A path of this API; what is sent out has none: nobody there knows where this API is.
+    path = {"generatorURL": f"/v1/incidents/{alert['labels']['incident']}"} if source == OWN else {}
     return {
         **alert,
+        **path,
         "fingerprint": alert.get("fingerprint") or hashlib.sha256(labels).hexdigest()[:16],
         "receivers": [{"name": name}],
         "status": {"state": "active", "inhibitedBy": [], "silencedBy": []},

@@ -165,8 +165,9 @@ class Memory:
 
     def incidents(self, wanted: IncidentFilter, cursor: str, limit: int) -> Sequence[IncidentFile]:
         """Incidents that match."""
-        found = [file for file in self._readers.incidents() if wanted.takes(file)]
-        return behind(found, lambda file: file.incident.id, cursor, limit)
+        every = self._readers.incidents()  # the cursor may be one that does not match
+        older = behind(every, lambda file: file.incident.id, cursor, len(every))
+        return [file for file in older if wanted.takes(file)][:limit]
 
     def incident(self, ident: str) -> IncidentFile | None:
         """One incident."""

@@ -26,6 +26,7 @@ from x0tta6bl4.ports import Clock
 
 if TYPE_CHECKING:
     from x0tta6bl4.core.store import SqlStore
+    from x0tta6bl4.core.view import MeshView
     from x0tta6bl4.ml.rag import RAGAnalyzer
     from x0tta6bl4.ml.retrieval.values import RetrievalResult
 
@@ -98,8 +99,8 @@ class KnowledgeBase:
         """Keep what is known in this store, which must outlive `close`; without one it ends with the process."""
         self._store = lambda: importlib.import_module("x0tta6bl4.core.store.knowledge").SqlKnowledge(store, clock)
 
-    def see(self, iteration: Iteration, archive: Archive) -> None:
-        """Take in one pass: what it closed is read from the archive later, and indexed."""
+    def see(self, iteration: Iteration, archive: Archive, view: MeshView | None = None) -> None:
+        """Take in one pass: what it closed is read from the archive later, and indexed. view: the mesh in that pass."""
         with self._guard:
             if not self._wanted or self._ending:
                 return
@@ -108,7 +109,7 @@ class KnowledgeBase:
             assert self._sources is not None
             closed = [one.id for one in iteration.incidents if one.state is IncidentState.CLOSED]
             for ident in closed:
-                self._sources.take(ident)
+                self._sources.take(ident, view)
             if closed:
                 self._wake()
 

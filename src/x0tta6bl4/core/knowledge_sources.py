@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from x0tta6bl4.core.archive import Archive, IncidentFilter
+from x0tta6bl4.core.places import MeshPlaces
 from x0tta6bl4.core.readers import IncidentFile
 from x0tta6bl4.core.setting_groups import KNOWLEDGE_NAMES, KnowledgeSettings
 from x0tta6bl4.errors import ConfigError, StoreError
@@ -18,10 +19,12 @@ from x0tta6bl4.mape_k.memory import judge
 from x0tta6bl4.ml.retrieval.folder import Folder, read_folder
 from x0tta6bl4.ml.retrieval.incidents import incident_document
 from x0tta6bl4.ml.retrieval.values import Document
+from x0tta6bl4.ml.similar import Fingerprint, fingerprint
 from x0tta6bl4.model import IncidentState
 from x0tta6bl4.network.catalog import mesh_catalog
 
 if TYPE_CHECKING:
+    from x0tta6bl4.core.view import MeshView
     from x0tta6bl4.ml.rag import RAGAnalyzer
 
 RUNBOOKS, INCIDENTS, NOTES, PAGES = KNOWLEDGE_NAMES
@@ -49,7 +52,8 @@ class Sources:
 
     def __init__(self, settings: KnowledgeSettings, archive: Archive) -> None:
         self._folders, self._archive = settings.folders, archive
-        self._waiting: dict[str, None] = {}  # in order, each once; one thread adds, the other takes
+        # In order, each once, with the mesh as it was then; one thread adds, the other takes.
+        self._waiting: dict[str, MeshView | None] = {}
         self._kept: deque[str] = deque()  # documents of incidents, oldest first
         self._next = float("-inf")
         self.problems: dict[str, str] = {}
@@ -60,14 +64,14 @@ class Sources:
         """Incidents that are not taken in yet."""
         return len(self._waiting)
 
-    def take(self, incident: str) -> None:
-        """An incident has closed; never blocks."""
+    def take(self, incident: str, view: MeshView | None = None) -> None:
+        """An incident has closed; never blocks. view: the mesh as it was then, None where that is past."""
         if incident in self._waiting:
             return
         if len(self._waiting) >= WAITING_MAX:
             self.dropped += 1
         else:
-            self._waiting[incident] = None
+            self._waiting[incident] = view
 
     async def begin(self, rag: RAGAnalyzer) -> None:
         """Take in this version's runbooks, forget folders that are followed no more, queue incidents that are missing.
@@ -121,9 +125,8 @@ class Sources:
             closed = [file for file in known if file.incident.state is IncidentState.CLOSED]
             documents = [document for one in closed if (document := self._told(one)) is not None]
             await rag.index_knowledge(documents)
-            for ident in part:
-                del self._waiting[ident]
-            self._waiting.update(dict.fromkeys(file.incident.id for file in known if file not in closed))
+            views = {ident: self._waiting.pop(ident) for ident in part}
+            self._waiting.update({one.incident.id: views[one.incident.id] for one in known if one not in closed})
             self.dropped += len(files) - len(known)
             await self._forget_oldest(rag, documents)
 
@@ -133,7 +136,8 @@ class Sources:
     def _told(self, file: IncidentFile) -> Document | None:
         """An incident as a document; None where an agent's words in it are no text."""
         try:
-            return incident_document(file.incident, file.actions, healed(file), CATALOG)
+            seen = _fingerprint(file, self._waiting.get(file.incident.id))
+            return incident_document(file.incident, file.actions, healed(file), CATALOG, seen)
         except ConfigError as error:
             self.problems[f"{INCIDENTS}/{file.incident.id}"] = str(error)
             return None
@@ -144,6 +148,14 @@ class Sources:
         old = [self._kept.popleft() for _ in range(len(self._kept) - INCIDENTS_MAX)]
         if old:
             await rag.forget(old)
+
+
+def _fingerprint(file: IncidentFile, view: MeshView | None) -> Fingerprint | None:
+    """With its place in the mesh as it was; None where that is not known any more."""
+    if view is None:
+        return None
+    place = MeshPlaces(view).of(file.incident.cause.component)
+    return fingerprint(file.incident, file.actions, place, view.algorithm)
 
 
 def _read(directory: str, name: str) -> Folder:

@@ -11,6 +11,7 @@ from typing import Any
 from x0tta6bl4 import __version__
 from x0tta6bl4.core.alerts import Delivery, Incoming, Sender
 from x0tta6bl4.core.archive import Archive, Memory
+from x0tta6bl4.core.briefs import in_brief
 from x0tta6bl4.core.knowledge_base import KnowledgeBase
 from x0tta6bl4.core.plugins import load
 from x0tta6bl4.core.readers import Readers
@@ -83,7 +84,8 @@ class State:
         notifiers = plugins.notifiers()
         self.knowledge.open(self.settings.knowledge)
         self.tracing = tracing.start(__version__, self.settings.monitoring.otlp_endpoint)
-        self.notices = Notices(notifiers, self.metrics.notified)
+        language = self.settings.explanation.language
+        self.notices = Notices(notifiers, self.metrics.notified, lambda incident: in_brief(incident, language))
         log.info("plugins: %s", ", ".join(plugins.names))
 
     def close(self) -> None:
@@ -100,7 +102,7 @@ class State:
         self.metrics.mesh((node.state for node in view.nodes), (link.state for link in view.links))
         self.metrics.control(paused=view.control.paused, kill_switch=view.control.kill_switch)
         self.readers.publish(iteration, view)
-        self.knowledge.see(iteration, self.archive)
+        self.knowledge.see(iteration, self.archive, view)
         if self.sender is not None:
             self.sender.see(iteration, time.time())
         if self.log:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ from typing import Any, Final, Literal, get_args
 
 from x0tta6bl4.errors import ConfigError
 from x0tta6bl4.knowledge import Runbook, runbooks
+from x0tta6bl4.ml.retrieval.chunks import located
 from x0tta6bl4.ml.retrieval.folder import Folder
 from x0tta6bl4.ml.retrieval.fusion import ACCURATE, FAST
 from x0tta6bl4.ml.retrieval.index import K_MAX, Index
@@ -48,6 +50,8 @@ Profile = Literal["fast", "accurate"]
 QUERY_MAX: Final = 200_000
 RUNBOOKS: Final = "runbooks"
 """What the project's own pages are filed under."""
+_HEADINGS: Final = re.compile(r"^## ([a-z]+(?:-[a-z]+)+)$", re.MULTILINE)  # of the page on actions: its kinds
+EMPTIED: Final = "files, as before (is it mounted?); what was known of it stays"
 _EMPTY: Final = "nothing is known yet: the knowledge base is empty"
 _NOTHING: Final = "nothing fits well enough"
 
@@ -100,10 +104,12 @@ class RAGAnalyzer:
             self._store.drop(ids)
             self._index.remove(ids)
 
-    async def follow(self, folder: Folder, source: str) -> tuple[int, int]:
+    async def follow(self, folder: Folder, source: str, *, emptied: bool = False) -> tuple[int, int]:
         """Make what is filed under `source` equal to a folder that was read; returns (changed, removed).
 
         Only what has another digest is indexed again. A file that was skipped keeps the document it had.
+        Raises ConfigError for a folder that has lost all it had, which may be one that is not mounted, unless `emptied`
+        says that it is meant.
         """
         had = {
             one.id: one.metadata.get("digest")
@@ -113,6 +119,8 @@ class RAGAnalyzer:
         changed = [one for one in folder.documents if had.get(one.id) != one.metadata["digest"]]
         there = {one.id for one in folder.documents} | {f"{source}/{path}" for path in folder.skipped}
         gone = [identity for identity in had if identity not in there]
+        if gone and not (folder.documents or folder.skipped or emptied):
+            raise ConfigError("knowledge.folder", f"{source}: empty, had {len(gone)}", EMPTIED)
         if changed:
             await self.index_knowledge(changed)
         if gone:
@@ -137,7 +145,7 @@ class RAGAnalyzer:
             hits = await asyncio.to_thread(self._index.search, query, k, where)
         else:
             hits = self._index.search(query, k, where)  # shorter than handing it to a thread
-        good = [hit for hit in hits if hit.similarity >= threshold]
+        good = [located(hit, query) for hit in hits if hit.similarity >= threshold]
         note = "" if good else _NOTHING if self._index.passages else _EMPTY
         return RetrievalResult(query, good, self._utc(), note)
 
@@ -185,6 +193,14 @@ class RAGAnalyzer:
         """All that is known, in the order of their ids."""
         return sorted(self._index.documents(), key=lambda document: document.id)
 
+    def sources(self) -> list[str]:
+        """What documents are filed under (`metadata["source"]`), in order."""
+        return self.facet("source")
+
+    def facet(self, key: str) -> list[str]:
+        """Every value that documents have under a key of their metadata, in order."""
+        return sorted(str(value) for value in self._index.values(key))
+
     def document(self, identity: str) -> Document | None:
         """One document; None where it is unknown."""
         return self._index.document(identity)
@@ -219,6 +235,7 @@ def _page(page: Runbook) -> Document:
             "code": page.code,
             "aliases": list(page.aliases),
             "alerts": list(page.alerts),
+            "actions": _HEADINGS.findall(page.text) if page.kind == "action" else [],
             "language": page.language,
             "source": RUNBOOKS,
             "digest": hashlib.sha256(f"{names}{content}".encode()).hexdigest(),

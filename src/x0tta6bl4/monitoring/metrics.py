@@ -94,6 +94,9 @@ DECLARED: Final = (
     Declaration("actions_total", "counter", "Changes of an action's state, agents' included.", ("kind", "state")),
     Declaration("leases", "gauge", "Mitigations held now, to be reverted once what they avoid is well."),
     Declaration("event_listeners", "gauge", "Listeners of the event stream."),
+    Declaration(
+        "explanation_sentences_dropped_total", "counter", "Sentences of a language model that their citations belie."
+    ),
     Declaration("event_listeners_dropped_total", "counter", "Listeners dropped for not taking their events."),
     Declaration("notifications_total", "counter", "Events handed to a notifier.", ("notifier", "result")),
 )
@@ -224,6 +227,10 @@ class Metrics:
     def notified(self, notifier: str, result: str) -> None:
         """Count one event that was "sent", "failed", or "dropped" because the notifier was too slow."""
         self._counters["notifications_total"].labels(notifier, result).inc()
+
+    def rewritten(self, dropped: int) -> None:
+        """Count the sentences that a model's rewriting lost, because their citations do not check."""
+        self._counters["explanation_sentences_dropped_total"].inc(dropped)
 
     def text(self) -> bytes:
         """Everything in Prometheus' text format."""

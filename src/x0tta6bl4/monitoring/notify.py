@@ -11,9 +11,10 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final, Protocol
 
-from x0tta6bl4.model import Event, Iteration
+from x0tta6bl4.model import Event, Incident, Iteration
 
 QUEUE_MAX: Final = 1000  # events waiting for one notifier
 CLOSE_S: Final = 2.0
@@ -25,7 +26,8 @@ class Notifier(Protocol):
     """Tells somebody of events (a pager, a chat, a ticket system).
 
     Laws (`x0tta6bl4.testing.notifier_laws`): `name` is constant; an event of an unknown type is told or left out,
-    never an error; `send` may block, it runs on a thread of its own; what it cannot deliver it raises.
+    never an error; `send` may block, it runs on a thread of its own; what it cannot deliver it raises. The data of an
+    event about an incident that is at hand has `brief`: what is wrong in a few sentences, with what they rest on.
     """
 
     name: str
@@ -71,16 +73,25 @@ class Notices:
     """Hands the events of each pass to every notifier.
 
     count: called with (notifier's name, "sent", "failed" or "dropped") for each event; from several threads.
+    brief: what is said of an incident in a few sentences.
     """
 
-    def __init__(self, notifiers: Sequence[Notifier], count: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, notifiers: Sequence[Notifier], count: Callable[[str, str], None], brief: Callable[[Incident], str]
+    ) -> None:
+        self._brief = brief
         self._desks = [_Desk(notifier, count) for notifier in notifiers]
 
     def observe(self, iteration: Iteration) -> None:
         """Queue what this pass said; never blocks."""
+        if not self._desks:
+            return
+        incidents = {incident.id: incident for incident in iteration.incidents}
         for event in iteration.events:
+            about = incidents.get(event.incident) if event.type.startswith("incident.") else None
+            told = event if about is None else replace(event, data={**event.data, "brief": self._brief(about)})
             for desk in self._desks:
-                desk.put(event)
+                desk.put(told)
 
     def close(self) -> None:
         """Stop; an event that is being sent may take two seconds to end, what still waits is dropped."""

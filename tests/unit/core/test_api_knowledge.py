@@ -214,3 +214,17 @@ def test_what_plugins_find_stands_beside_what_is_known(client):
         assert shelf["finds"].asked == asked  # of what it would find nobody knows the kind
     finally:
         base.beside = {}
+
+
+@pytest.mark.parametrize("path", ["/v1/knowledge/search", "/v1/knowledge/passages"])
+def test_filters_name_what_there_is_and_tags_are_one(client, path):
+    note = {"text": "The feeder of the roof was replaced.", "tags": ["roof", "feeder"]}
+    kept = client.post("/v1/knowledge", json=note).json()["id"]
+    client.post("/v1/knowledge", json={"text": "The feeder of the mast was replaced."})
+    query = {"q": "feeder replaced", "threshold": 0} if path.endswith("search") else {}
+    found = client.get(path, params={**query, "tag": "roof"}).json()["items"]
+    assert kept in [one["document"] for one in found]
+    assert all("roof" in one["tags"] for one in found)
+    for name, allowed in (("kind", "action or cause or incident"), ("language", "en or ru"), ("tag", "feeder or roof")):
+        refused = client.get(path, params={**query, name: "foo"})
+        assert (refused.status_code, allowed in refused.text) == (422, True)

@@ -10,20 +10,24 @@ from dataclasses import replace
 import pytest
 
 from driven import Driven, served, until
-from hand_made import LINK, Canned, action, event, incident, iteration, view
+from hand_made import CAUSE, LINK, OTHER, Canned, action, event, incident, iteration, view
 from x0tta6bl4.core import alerts, explaining
 from x0tta6bl4.core.archive import Memory
 from x0tta6bl4.core.knowledge_base import KnowledgeBase
-from x0tta6bl4.core.readers import Readers, action_of
+from x0tta6bl4.core.places import MeshPlaces
+from x0tta6bl4.core.readers import IncidentFile, Readers, action_of
 from x0tta6bl4.core.samples import Samples
 from x0tta6bl4.core.setting_groups import ExplanationSettings
 from x0tta6bl4.core.settings import Settings
 from x0tta6bl4.core.view import InterfaceView, LinkView, NodeView
 from x0tta6bl4.errors import ConfigError
+from x0tta6bl4.ml.explanation import Quote
 from x0tta6bl4.ml.place import Place, Role
 from x0tta6bl4.ml.rag import RAGAnalyzer
+from x0tta6bl4.ml.retrieval.incidents import incident_document
 from x0tta6bl4.ml.retrieval.values import Document
-from x0tta6bl4.model import ActionState, Component, Event, IncidentState
+from x0tta6bl4.ml.similar import fingerprint
+from x0tta6bl4.model import ActionState, Cause, Component, Event, IncidentState
 
 
 @pytest.fixture
@@ -190,7 +194,7 @@ def test_the_place_of_each_kind_of_component_in_a_line_of_three(component, place
         links=(LinkView("n1", "n2", "v1-2", "well"), LinkView("n3", "n2", "v3-2", "well")),
         seat="n1",
     )
-    assert explaining.MeshPlaces(mesh).of(Component.parse(component)) == place
+    assert MeshPlaces(mesh).of(Component.parse(component)) == place
 
 
 def test_an_alert_is_described_in_the_language_that_is_set():
@@ -229,10 +233,90 @@ def test_texts_of_past_incidents_count_where_there_is_a_knowledge_base():
     near = Document("incidents/a", "link-lossy: both ends miss hellos", {"kind": "incident", "incident": "a"})
     far = Document("incidents/b", "The battery of the tower was empty.", {"kind": "incident", "incident": "b"})
     page = Document("page", "link-lossy: both ends miss hellos", {"kind": "cause"})
-    found = asyncio.run(explaining.texts_like(incident(), Known(near, far, page)))
+    found = asyncio.run(explaining.remembered(incident(), Known(near, far, page))).texts
     assert found.keys() <= {"a", "b"}
     assert found["a"] > found.get("b", 0.0)
 
 
 def test_without_a_knowledge_base_fingerprints_alone_count():
-    assert asyncio.run(explaining.texts_like(incident(), KnowledgeBase())) == {}
+    assert asyncio.run(explaining.remembered(incident(), KnowledgeBase())).texts == {}
+
+
+def elsewhere(ident, utc):
+    link = Component("adjacency", "n7:a<>n8:b")
+    made = incident(ident, IncidentState.CLOSED, 20.0, replace(CAUSE, component=link))
+    return replace(made, opened_utc=utc)
+
+
+@pytest.mark.parametrize("state", [IncidentState.CLOSED, IncidentState.OPEN])
+def test_an_incident_remembers_what_was_before_it_however_many_came_since(state):
+    readers = Readers()
+    end = 20.0 if state is IncidentState.CLOSED else None
+    mine = replace(incident("mine", state, end), opened_utc=1_010_000.0)
+    newer = [elsewhere(f"z{number}", 1_100_000.0 + number) for number in range(explaining.OTHERS_MAX + 1)]
+    readers.publish(iteration(1, incidents=(elsewhere("old", 1_000_000.0), mine, *newer)), view())
+    facts = explaining.facts_of(readers.incident("mine"), Memory(readers, Samples()), readers.snapshot())
+    assert [one.past.incident for one in facts.past] == ["old"]
+
+
+def test_a_past_incident_is_seen_in_the_mesh_as_it_was():
+    file = IncidentFile(elsewhere("old", 1_000_000.0))
+    whole = replace(fingerprint(file.incident, (), Place(frozenset({Role.BRIDGE}), 3, 1)), algorithm="BATMAN_V")
+    kept = incident_document(file.incident, (), {}, explaining.CATALOG, whole)
+    known = asyncio.run(explaining.remembered(incident(), Known(kept)))
+    readers = Readers()
+    readers.publish(iteration(1, incidents=(replace(incident("i1"), opened_utc=1_010_000.0),)), view())
+    facts = explaining.facts_of(readers.incident("i1"), Memory(readers, Samples()), readers.snapshot(), known)
+    assert [one.past for one in facts.past] == [whole]  # history has forgotten it, the knowledge base has not
+
+
+NOTE = Document(
+    "notes/a", "The link between n1 and n2 loses packets when it rains: both ends miss hellos. Turn the dish.",
+    {"kind": "note", "source": "notes", "title": "Rain"},
+)  # fmt: skip
+WIKI = Document(
+    "pages/wiki/dish.md", "# Dish\nAsk Anna for the key.", {"source": "pages/wiki", "runbook_url": "https://w/d"}
+)
+
+
+def told_with(known):
+    readers = Readers()
+    readers.publish(iteration(1, incidents=(incident(),)), view())
+    facts = explaining.facts_of(readers.incident("i1"), Memory(readers, Samples()), readers.snapshot(), known)
+    return explaining.explained(facts, "en").text()
+
+
+def test_operators_own_pages_are_quoted_where_one_fits():
+    knowledge = Known(NOTE, Document("notes/b", "Anna keeps the keys.", {"kind": "note", "source": "notes"}))
+    said = [told_with(asyncio.run(explaining.remembered(incident(), knowledge))) for _ in range(2)]
+    assert "Your own page “Rain” says: “The link between n1 and n2 loses packets" in said[0]
+    assert "passage notes/a#0" in said[0]
+    assert said[0] == said[1]
+    other = Known(Document("notes/b", "Anna keeps the keys.", {"kind": "note", "source": "notes"}))
+    assert "Your own page" not in told_with(asyncio.run(explaining.remembered(incident(), other)))
+
+
+def test_an_alert_about_the_same_node_leads_to_a_page_that_is_known():
+    alert = {"labels": {"instance": "n2:9100"}, "annotations": {"runbook_url": "https://w/d"}}
+    known = asyncio.run(explaining.remembered(incident(), Known(NOTE, WIKI), [alert]))
+    assert known.own == Quote("pages/wiki/dish.md#0", "Dish", "Ask Anna for the key.")
+    far = {**alert, "labels": {"instance": "n9:9100"}}
+    assert asyncio.run(explaining.remembered(incident(), Known(NOTE, WIKI), [far])).own.title == "Rain"
+
+
+def test_a_cause_at_a_part_of_what_is_broken_is_no_other_explanation():
+    links = [Cause("link-down", Component("link", name), 1.0, ()) for name in ("n1:v1-2>n2:v2-1", "n2:v2-1>n1:v1-2")]
+    readers, there = Readers(), incident()
+    dead = replace(there, diagnosis=replace(there.diagnosis, causes=(CAUSE, *links, OTHER)))
+    readers.publish(iteration(1, incidents=(dead,)), view())
+    facts = explaining.facts_of(readers.incident("i1"), Memory(readers, Samples()), readers.snapshot())
+    assert [(one.code, one.component) for one in facts.rivals] == [("link-down", str(LINK))]
+
+
+def test_an_alert_cites_what_it_says_and_gives_no_path_that_nobody_can_follow():
+    sent = alerts.outgoing(incident(), 0.0, "en")
+    said, sources = sent["annotations"]["description"].split("\n")
+    assert "[1]" in said
+    assert sources.startswith("Sources: [1] incident i1; [2] reading adjacency/")
+    assert "generatorURL" not in sent
+    assert alerts.shown(sent, alerts.OWN, 0.0)["generatorURL"] == "/v1/incidents/i1"

@@ -22,9 +22,10 @@ from x0tta6bl4.ml.rag import (
 )
 from x0tta6bl4.ml.retrieval.folder import read_folder
 from x0tta6bl4.ml.retrieval.fusion import Weights
-from x0tta6bl4.ml.retrieval.learn import Learned, learn
+from x0tta6bl4.ml.retrieval.learn import Learned, _least, learn
 from x0tta6bl4.ml.retrieval.ports import Feedback, MemoryKnowledge
 from x0tta6bl4.ml.retrieval.semantic import Adapter
+from x0tta6bl4.network.catalog import mesh_catalog
 
 
 class Hand:
@@ -370,3 +371,45 @@ def test_the_benchmark_sees_the_same_index():
     made = benchmark_factory_fast()
     made.index([("a", "Packets vanish."), ("b", "Power is lost.")])
     assert made.search("packets", 10)[0][0] == "a"
+
+
+def test_a_gain_that_chance_gives_is_not_used():
+    pages, _ = jargon()
+    index, used = filled(*pages)._index, 0
+    for seed in range(5):
+        dice = random.Random(seed)
+        said = [Feedback(" ".join(dice.sample(FAULTS + PLACES, 3)) + f" {number}", dice.choice(pages).id, True)
+                for number in range(40)]  # fmt: skip
+        found = learn(index, said)
+        used += found is not None and found.better
+    assert used == 0
+    assert _least(np.full(8, 0.1)) > 0
+    assert _least(np.array([1.0, 0, 0, 0, 0, 0, 0, 0, 0, 0])) <= 0
+
+
+def test_a_folder_that_has_lost_everything_is_not_believed(tmp_path):
+    knowledge = filled(Document("wiki/a.md", "Rain.", {"source": "wiki"}))
+    with pytest.raises(ConfigError, match=r"wiki: empty, had 1.*mounted"):
+        run(knowledge.follow(read_folder(tmp_path, "wiki"), "wiki"))
+    assert knowledge.document("wiki/a.md") is not None
+    assert run(knowledge.follow(read_folder(tmp_path, "wiki"), "wiki", emptied=True)) == (0, 1)
+
+
+def test_a_passage_stays_under_one_title_and_the_section_that_fits_is_cited():
+    roof = "# Roof A\nFeeder replaced.\n\n## Power\nThe inverter beeps.\n\n## Mast\nA stork nests.\n\n"
+    knowledge = filled(Document("n", f"{roof}# Harbour B\n\n## Antenna\nThe coupling corrodes."))
+    found = [
+        run(knowledge.retrieve_context(query, 1, 0.0)) for query in ("coupling corrodes", "inverter beeping", "storks")
+    ]
+    assert [one[0].metadata["headings"] for one in found] == [
+        ["Harbour B", "Antenna"], ["Roof A", "Power"], ["Roof A", "Mast"]
+    ]  # fmt: skip
+    assert found[2].hits[0].text == "A stork nests."
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_a_kind_of_action_names_its_section(language):
+    knowledge = filled(*runbook_documents("en"), *runbook_documents("ru"))
+    for kind in mesh_catalog().action:
+        found = run(knowledge.retrieve_context(kind, 1, where={"language": language})).hits[0]
+        assert (found.exact, found.headings[-1]) == (True, kind)

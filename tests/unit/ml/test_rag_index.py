@@ -254,3 +254,49 @@ def test_bad_vectors_are_refused(bad):
     with pytest.raises(ConfigError, match="vectors"):
         store.add(["a"], bad)
     assert len(store) == 0
+
+
+class Unthreaded(np.ndarray):
+    """Vectors that no product of BLAS may be made with: it waits for threads."""
+
+    def __matmul__(self, other):
+        raise AssertionError("a product by BLAS")
+
+    __rmatmul__ = __matmul__
+
+
+def test_a_search_waits_for_no_threads_of_blas(index):
+    nearest = index._state.base.nearest
+    nearest.vectors = nearest.vectors.view(Unthreaded)
+    assert ids(index.search("packets vanish"))[0] == "lossy"
+    assert ids(index.search("packets vanish", where={"kind": "risk"})) != []
+
+
+@pytest.mark.parametrize("query", ["link_lossy", "LinkLossy", "link lossy", "Link-Lossy?", "what is `link_lossy`"])
+def test_a_name_is_known_in_any_spelling(index, query):
+    assert {hit.passage.document.id for hit in index.search(query) if hit.exact} == {"lossy", "ru"}
+
+
+def test_words_of_a_sentence_that_happen_to_make_a_code_name_nothing(index):
+    assert not any(hit.exact for hit in index.search("since the storm the link lossy as it is was never repaired"))
+
+
+def test_an_alias_of_several_words_counts_within_a_question_only(index):
+    index.add([Document("slow", "# Delay\nIt takes long.", {"aliases": ["high latency"]})])
+    assert index.search("why High  Latency today?")[0].exact
+    assert not index.search("high latency " + "and much else " * 6)[0].exact
+
+
+def test_a_document_is_named_by_what_it_is_filed_under(index):
+    index.add([Document("pages/wiki/rain.md", "# Rain\nDishes drown.")])
+    hit = index.search("see pages/wiki/rain.md for this")[0]
+    assert (hit.passage.document.id, hit.exact) == ("pages/wiki/rain.md", True)
+
+
+def test_of_a_named_document_the_first_passage_is_shown_unless_a_section_is_named(index):
+    filler = "Nothing of note stands here at all. " * 70
+    text = f"# All\n{filler}\n## turn-dish\nBy hand. {filler}\n## ask-anna\nask-anna page-all page-all. {filler}"
+    index.add([Document("all", text, {"code": "page-all", "actions": ["turn-dish", "ask-anna"]})])
+    found = {query: index.search(query)[0] for query in ("page-all", "turn-dish", "ask-anna")}
+    assert [hit.exact for hit in found.values()] == [True] * 3
+    assert [hit.passage.number for hit in found.values()] == [0, 1, 2]

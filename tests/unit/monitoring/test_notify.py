@@ -4,7 +4,7 @@ import threading
 import time
 from collections import Counter
 
-from hand_made import event, iteration
+from hand_made import event, incident, iteration
 from x0tta6bl4.errors import Temporary
 from x0tta6bl4.model import Event
 from x0tta6bl4.monitoring import notify
@@ -42,7 +42,7 @@ def test_the_fake_keeps_the_laws():
 def test_every_notifier_is_told_of_every_event_in_order():
     first, second = Told("a"), Told("b")
     count = Counter()
-    notices = Notices([first, second], lambda *ended: count.update([ended]))
+    notices = Notices([first, second], lambda *ended: count.update([ended]), str)
     events = tuple(event(n) for n in range(1, 6))
     notices.observe(iteration(1, events=events[:3]))
     notices.observe(iteration(2, events=events[3:]))
@@ -55,7 +55,7 @@ def test_every_notifier_is_told_of_every_event_in_order():
 def test_one_that_fails_is_counted_and_goes_on(caplog):
     broken, well = Told("broken", Temporary("no route")), Told("well")
     count = Counter()
-    notices = Notices([broken, well], lambda *ended: count.update([ended]))
+    notices = Notices([broken, well], lambda *ended: count.update([ended]), str)
     notices.observe(iteration(1, events=(event(1), event(2))))
     until(lambda: sum(count.values()) == 4)
     notices.close()
@@ -67,7 +67,7 @@ def test_one_that_is_stuck_holds_nobody_back_and_loses_only_its_own(caplog):
     stuck, well = Told("stuck"), Told("well")
     stuck.gate.clear()
     count = Counter()
-    notices = Notices([stuck, well], lambda *ended: count.update([ended]))
+    notices = Notices([stuck, well], lambda *ended: count.update([ended]), str)
     start = time.monotonic()
     for number in range(notify.QUEUE_MAX // 10 + 1):
         notices.observe(iteration(number, events=tuple(event(n) for n in range(10))))
@@ -79,3 +79,14 @@ def test_one_that_is_stuck_holds_nobody_back_and_loses_only_its_own(caplog):
     assert time.monotonic() - start < notify.CLOSE_S + 1
     stuck.gate.set()
     assert count["stuck", "sent"] == 0
+
+
+def test_an_event_about_an_incident_says_it_in_brief():
+    told = Told("a")
+    notices = Notices([told], lambda *_: None, lambda incident: f"{incident.id} in brief [1]")
+    other = Event(2, 10.0, "controller", "action.applied", "i1", "", {})
+    notices.observe(iteration(1, incidents=(incident(),), events=(event(1), other)))
+    until(lambda: len(told.events) == 2)
+    notices.close()
+    assert told.events[0].data == {"code": "link-lossy", "brief": "i1 in brief [1]"}
+    assert told.events[1] == other

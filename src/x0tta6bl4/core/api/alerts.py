@@ -45,7 +45,9 @@ class Alert(Shape):
     startsAt: str = eg("2026-01-01T00:00:00.000Z")  # noqa: N815
     endsAt: str = eg("2026-01-01T00:05:00.000Z")  # noqa: N815
     updatedAt: str = eg("2026-01-01T00:00:10.000Z")  # noqa: N815
-    generatorURL: str = eg("/v1/incidents/019a5b3e-8c1d-7000-8000-000000000001")  # noqa: N815
+    generatorURL: str = eg(  # noqa: N815
+        "/v1/incidents/019a5b3e-8c1d-7000-8000-000000000001", "Of an own one a path of this API; it is not sent out."
+    )
     receivers: list[Receiver]
     status: AlertStatus
     source: str = eg("own", "own: an open incident; external: another system sent it in.")

@@ -84,13 +84,14 @@ def routes(state: State) -> APIRouter:
         """It in sentences, each with what it rests on."""
         snapshot = snapshot_of(state)
         file = await run_in_threadpool(incident_file, state, ident)
-        texts = await explaining.texts_like(file.incident, state.knowledge)
-        facts = await run_in_threadpool(explaining.facts_of, file, state.archive, snapshot, texts)
+        known = await explaining.remembered(file.incident, state.knowledge, state.incoming.firing())
+        facts = await run_in_threadpool(explaining.facts_of, file, state.archive, snapshot, known)
         default = state.settings.explanation.language
         told = explaining.explained(facts, language or explaining.language_of(accept_language, default))
         rewritten = None
         if rewrite:
             told, rewritten = await explaining.rewritten(told, state.endpoint, snapshot)
+            state.metrics.rewritten(rewritten.dropped)
         return answer(documents.explanation(told, facts, rewritten))
 
     return router

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
@@ -18,9 +18,11 @@ from x0tta6bl4.core.knowledge_base import ANSWER_S
 from x0tta6bl4.core.problems import Problem
 from x0tta6bl4.core.state import State
 from x0tta6bl4.errors import ConfigError, NotSupported, Temporary
+from x0tta6bl4.knowledge import LANGUAGES
 from x0tta6bl4.ml.results import Passage as ForeignPassage
 from x0tta6bl4.ml.retrieval.chunks import passages
 from x0tta6bl4.ml.retrieval.text import clean
+from x0tta6bl4.ml.retrieval.values import Hit, RetrievalResult, values_of
 from x0tta6bl4.ml.retrieval.values import Passage as KnownPassage
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 QUERY_MAX: Final = 4000
+KINDS: Final = ("action", "cause", "incident", "note", "page", "risk", "symptom")
+SHOWN: Final = 40  # tags that are named where an unknown one was asked for
 FOREIGN_MAX: Final = 20_000  # characters of a passage that a plugin found
 PASSAGE: Final = "runbooks/link-lossy.md#0"
 TEXT: Final = "# A link loses packets\n\n## What it looks like\n..."
@@ -120,6 +124,12 @@ def row(passage: KnownPassage) -> Document:
     }
 
 
+def _found(hit: Hit) -> Document:
+    """An answer with its text, and the path to the section of it that fits best."""
+    said = {"text": hit.passage.text, "similarity": round(hit.similarity, 4), "exact": hit.exact}
+    return {**row(hit.passage), "headings": list(hit.headings), **said}
+
+
 def foreign(retriever: str, passage: ForeignPassage) -> Document:
     """What a retriever of a plugin found; of its document no more is known."""
     ident = clean(passage.id)[:300]
@@ -151,6 +161,15 @@ def passage_of(rag: RAGAnalyzer, ident: str) -> KnownPassage:
     return found[number]
 
 
+def _known(rag: RAGAnalyzer, wanted: Mapping[str, str]) -> None:
+    """Raises ConfigError, with what there is, for a filter that nothing can have."""
+    for key, always in (("kind", KINDS), ("language", LANGUAGES), ("tags", ())):
+        there = sorted({*always, *rag.facet(key)})
+        if key in wanted and wanted[key] not in there:
+            what = " or ".join(there[:SHOWN]) or "nothing: no document has any"
+            raise ConfigError(key.removesuffix("s"), wanted[key], what)
+
+
 def listed(rag: RAGAnalyzer, wanted: dict[str, str], cursor: str, limit: int) -> list[KnownPassage]:
     """Passages of documents with that metadata, in the order of their ids, one more than `limit`."""
     return [passage for _, passage in zip(range(limit + 1), _behind(rag, wanted, cursor), strict=False)]
@@ -162,7 +181,9 @@ def _behind(rag: RAGAnalyzer, wanted: dict[str, str], cursor: str) -> Iterator[K
         raise ConfigError("cursor", cursor[:64], "`next` of a page of this list")
     begin = (named[1], int(named[2])) if named else ("", -1)
     for document in rag.documents():
-        if document.id >= begin[0] and all(document.metadata.get(key) == value for key, value in wanted.items()):
+        if document.id >= begin[0] and all(
+            value in values_of(document.metadata.get(key)) for key, value in wanted.items()
+        ):
             for passage in passages(document):
                 if (document.id, passage.number) > begin:
                     yield passage
@@ -188,15 +209,20 @@ def routes(state: State) -> APIRouter:
         threshold: Annotated[float, Query(ge=0, le=1, description="The least similarity.")] = 0.3,
         kind: Facet = "",
         language: Facet = "",
+        tag: Facet = "",
     ) -> Response:
         """What fits a query: by the names in it, by its words and by its meaning."""
-        where = {name: value for name, value in (("kind", kind), ("language", language)) if value}
+        given = (("kind", kind), ("language", language), ("tags", tag))
+        where = {name: value for name, value in given if value}
         query = clean(q)
-        found = await asked(state, lambda rag: rag.retrieve_context(query, k, threshold, where))
-        items = [
-            {**row(hit.passage), "text": hit.passage.text, "similarity": round(hit.similarity, 4), "exact": hit.exact}
-            for hit in found.hits
-        ]
+
+        async def call(rag: RAGAnalyzer) -> RetrievalResult:
+            """On the knowledge base's thread."""
+            _known(rag, where)
+            return await rag.retrieve_context(query, k, threshold, where)
+
+        found = await asked(state, call)
+        items = [_found(hit) for hit in found.hits]
         others, problems = await state.knowledge.elsewhere(query, k) if not where else ([], [])
         items += [foreign(name, one) for name, one in others if one.similarity >= threshold]
         items.sort(key=lambda item: (not item["exact"], -item["similarity"]))
@@ -205,14 +231,21 @@ def routes(state: State) -> APIRouter:
 
     @router.get("/v1/knowledge/passages", **operation("list_passages", PassagePage, 503))
     async def list_passages(
-        *, kind: Facet = "", language: Facet = "", source: Facet = "", limit: Limit = 100, cursor: Cursor = ""
+        *,
+        kind: Facet = "",
+        language: Facet = "",
+        tag: Facet = "",
+        source: Facet = "",
+        limit: Limit = 100,
+        cursor: Cursor = "",
     ) -> Response:
         """All that is known, in parts, in the order of their ids."""
-        given = (("kind", kind), ("language", language), ("source", source))
+        given = (("kind", kind), ("language", language), ("tags", tag), ("source", source))
         wanted = {name: value for name, value in given if value}
 
         async def call(rag: RAGAnalyzer) -> tuple[list[KnownPassage], dict[str, Any]]:
             """On the knowledge base's thread."""
+            _known(rag, wanted)
             return await asyncio.to_thread(listed, rag, wanted, cursor, limit), state.knowledge.standing(rag)
 
         items, base = await asked(state, call)

@@ -41,6 +41,7 @@ app = typer.Typer(no_args_is_help=True, help="What is known: search runbooks, pa
 Ident = Annotated[str, typer.Argument(help="Id of a passage or a document, as `x0t knowledge list` prints it.")]
 Kind = Annotated[str | None, typer.Option(help="Of this kind only: cause, incident, note, page, ...")]
 Language = Annotated[str | None, typer.Option(help="In this language only: en, ru, ...")]
+Tag = Annotated[str | None, typer.Option(help="With this tag only.")]
 
 
 @app.command()
@@ -51,6 +52,7 @@ def search(
     threshold: Annotated[float, typer.Option(min=0, max=1, help="The least similarity.")] = 0.3,
     kind: Kind = None,
     language: Language = None,
+    tag: Tag = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Find what fits a question, best first."""
@@ -58,7 +60,9 @@ def search(
     if not 0 < len(words) <= QUERY_MAX:
         raise ConfigError("query", words[:40], f"1 to {QUERY_MAX} characters")
     ask(
-        lambda client: client.search_knowledge(words, k=limit, threshold=threshold, kind=kind, language=language),
+        lambda client: client.search_knowledge(
+            words, k=limit, threshold=threshold, kind=kind, language=language, tag=tag
+        ),
         _found,
         as_json=as_json,
     )
@@ -81,6 +85,7 @@ def list_passages(
     *,
     kind: Kind = None,
     language: Language = None,
+    tag: Tag = None,
     source: Annotated[
         str | None, typer.Option(help="Of this source only: runbooks, incidents, notes, pages/NAME, a folder's name.")
     ] = None,
@@ -97,7 +102,9 @@ def list_passages(
         nothing="nothing of this kind is known",
     )
     ask(
-        lambda client: client.list_passages(kind=kind, language=language, source=source, limit=limit, cursor=cursor),
+        lambda client: client.list_passages(
+            kind=kind, language=language, tag=tag, source=source, limit=limit, cursor=cursor
+        ),
         lambda told: Group(rows(told), facts(told["base"])),
         as_json=as_json,
     )
@@ -119,15 +126,17 @@ def add(
     title: Annotated[str, typer.Option(help="FILE, -: title of the note. [default: the file's name]")] = "",
     language: Annotated[str, typer.Option(help="FILE, -: en, ru, ...")] = "en",
     tag: Annotated[list[str] | None, typer.Option(help="FILE, -: again for more.", show_default=False)] = None,
+    yes: YesFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Hand files of this machine to the controller, wherever that is.
 
     Of a folder only what has changed is sent, and what is gone from it is forgotten: run it again after a change. A
-    folder on the controller's own machine can be followed instead (`knowledge.folders` in its settings).
+    folder on the controller's own machine can be followed instead (`knowledge.folders` in its settings). A folder that
+    has lost all its pages may be one that is not mounted: it is refused without `--yes`.
     """
     if source != "-" and Path(source).is_dir():
-        _add_folder(Path(source), name or Path(source).resolve().name, as_json=as_json)
+        _add_folder(Path(source), name or Path(source).resolve().name, yes=yes, as_json=as_json)
         return
     text = _read(source)
     with connect() as client:
@@ -149,7 +158,7 @@ def _read(source: str) -> str:
         raise ConfigError("source", source, f"a folder, a text file or - ({error})") from None
 
 
-def _add_folder(directory: Path, name: str, *, as_json: bool) -> None:
+def _add_folder(directory: Path, name: str, *, yes: bool, as_json: bool) -> None:
     if "/" in name or not name.isprintable():
         raise ConfigError("--name", name, "a name without slashes")
     filed = f"pages/{name}"
@@ -158,6 +167,8 @@ def _add_folder(directory: Path, name: str, *, as_json: bool) -> None:
     with connect() as client, working(f"handing over {directory}"):
         rows = client.items(client.list_passages, source=filed, limit=1000)
         had = {str(row["document"]): row["digest"] for row in rows}
+        if had and not (found.documents or found.skipped or yes):
+            raise ConfigError("source", f"{directory}: empty, had {len(had)}", "files as before, or --yes to forget")
         changed = [one for one in found.documents if had.get(one.id) != one.metadata["digest"]]
         for one in changed:
             path = one.id.removeprefix(f"{filed}/")

@@ -7,7 +7,7 @@ and with an empty knowledge base.
 """
 
 from x0tta6bl4.ml.explanation.compose import LANGUAGES, brief, explain
-from x0tta6bl4.ml.explanation.facts import Facts, facts
+from x0tta6bl4.ml.explanation.facts import Facts, Quote, facts
 from x0tta6bl4.ml.explanation.values import Citation, Explanation, Section, Sentence, Source
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Citation",
     "Explanation",
     "Facts",
+    "Quote",
     "Section",
     "Sentence",
     "Source",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Final
 
 from x0tta6bl4.catalog import Catalog
@@ -37,8 +38,15 @@ def explain(facts: Facts, catalog: Catalog, language: str = "en") -> Explanation
 
 
 def brief(facts: Facts, catalog: Catalog, language: str = "en") -> str:
-    """What is wrong in two or three sentences, for an alert; raises ConfigError where the language is unknown."""
-    return visible(" ".join(sentence.text for sentence in _wrong(facts, _words(language, catalog))))
+    """What is wrong and the first sign of it, for an alert: a few sentences, then a line of what they rest on.
+
+    Raises ConfigError where the language is unknown.
+    """
+    words = _words(language, catalog)
+    said = [*_wrong(facts, words), *islice(_why(facts, words), 1)]
+    sentences = tuple(replace(sentence, text=visible(sentence.text)) for sentence in said)
+    told = Explanation(facts.incident, language, sentences, words.headings)
+    return f"{' '.join(map(told.cited, sentences))}\n{words.headings['']}: {'; '.join(told.sources())}"
 
 
 def _words(language: str, catalog: Catalog) -> Words:
@@ -119,6 +127,8 @@ def _kinds(steps: Sequence[Step]) -> list[str]:
 
 
 def _by_hand(facts: Facts, words: Words, page: Page | None) -> Iterator[Sentence]:
+    if facts.own is not None:
+        yield Sentence(Section.BY_HAND, words.own(facts.own), (Citation(Source.PASSAGE, facts.own.passage),))
     if page is None:
         yield Sentence(Section.BY_HAND, words.no_page(facts.cause), (_own(facts),))
         return

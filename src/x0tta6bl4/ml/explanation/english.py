@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from x0tta6bl4.ml.explanation.facts import Bound, Evidence, Facts, Refusal, Rival, Step
+from x0tta6bl4.ml.explanation.facts import Bound, Evidence, Facts, Quote, Refusal, Rival, Step
 from x0tta6bl4.ml.explanation.values import Section
 from x0tta6bl4.ml.explanation.words import Titles, bracketed, day, figure, lapse, moment, quoted
 from x0tta6bl4.ml.similar import Record, Remedy, Similar
@@ -182,6 +182,10 @@ class English:
     def note(self, note: str) -> str:
         """Why it was closed."""
         return f"It was closed: “{quoted(note)}”."
+
+    def own(self, own: Quote) -> str:
+        """What operators' own pages say about it."""
+        return f"Your own page “{quoted(own.title)}” says: “{quoted(own.text)}”."
 
     def no_page(self, code: str) -> str:
         """No runbook is known."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
@@ -15,6 +15,7 @@ from x0tta6bl4.model import (
     NOTHING,
     ActionRecord,
     ActionState,
+    Component,
     Event,
     Incident,
     IncidentState,
@@ -60,6 +61,15 @@ class Rival:
 
 
 @dataclass(frozen=True, slots=True)
+class Quote:
+    """What operators wrote themselves. passage: its id in the knowledge base; text: the section that fits."""
+
+    passage: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """A candidate that a guard refused."""
 
@@ -93,7 +103,7 @@ class Facts:
     """Everything an explanation may say. Times are lengths or UTC; the same facts give the same explanation.
 
     opened, closed: ids of the events that said so, "" where they are not kept. silent: sensor -> why it gives nothing
-    now. missing: symptoms that the cause needs and that were not read.
+    now. missing: symptoms that the cause needs and that were not read. own: what operators' own pages say about it.
     """
 
     incident: str
@@ -119,6 +129,7 @@ class Facts:
     closed: str = ""
     past: tuple[Similar, ...] = ()
     silent: Mapping[str, str] = field(default_factory=lambda: _NO_TEXTS)
+    own: Quote | None = None
 
 
 _NO_TEXTS: Final[Mapping[str, str]] = {}
@@ -133,9 +144,15 @@ def facts(
     events: Iterable[Event] = (),
     past: Sequence[Similar] = (),
     silent: Mapping[str, str] = _NO_TEXTS,
+    part_of: Callable[[Component, Component], bool] = lambda component, whole: False,
+    own: Quote | None = None,
 ) -> Facts:
-    """The facts of an incident. actions, plans, events: those of the incident, in order."""
+    """The facts of an incident. actions, plans, events: those of the incident, in order.
+
+    part_of: says whether a component is a part of another; a cause at a part of what is broken is no other explanation.
+    """
     cause = incident.cause
+    others = [one for one in incident.diagnosis.causes[1:] if not part_of(one.component, cause.component)]
     said = {event.type: f"{event.origin}/{event.seq}" for event in events if event.incident == incident.id}
     end = incident.closed_at
     return Facts(
@@ -154,7 +171,7 @@ def facts(
         behind=tuple(map(str, cause.behind)),
         evidence=tuple(_evidence(s, catalog.symptom.get(s.code), incident.opened_at) for s in cause.explains),
         against=cause.contradicted_by,
-        rivals=tuple(Rival(c.code, str(c.component), round(c.confidence, 3)) for c in incident.diagnosis.causes[1:]),
+        rivals=tuple(Rival(one.code, str(one.component), round(one.confidence, 3)) for one in others),
         missing=_missing(incident, catalog),
         refusals=_refusals(plans),
         steps=_steps(actions, incident),
@@ -162,6 +179,7 @@ def facts(
         closed=said.get("incident.closed", ""),
         past=tuple(past),
         silent=dict(sorted(silent.items())),
+        own=own,
     )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from x0tta6bl4.ml.explanation.facts import Bound, Evidence, Facts, Refusal, Rival, Step
+from x0tta6bl4.ml.explanation.facts import Bound, Evidence, Facts, Quote, Refusal, Rival, Step
 from x0tta6bl4.ml.explanation.russian_mesh import GUARDS, message
 from x0tta6bl4.ml.explanation.values import Section
 from x0tta6bl4.ml.explanation.words import Titles, bracketed, day, figure, lapse, moment, quoted
@@ -226,6 +226,10 @@ class Russian:
     def note(self, note: str) -> str:
         """Why it was closed."""
         return f"Причина закрытия: {_said(note)}."
+
+    def own(self, own: Quote) -> str:
+        """What operators' own pages say about it."""
+        return f"На вашей странице «{quoted(own.title)}» сказано: «{quoted(own.text)}»."
 
     def no_page(self, code: str) -> str:
         """No runbook is known."""

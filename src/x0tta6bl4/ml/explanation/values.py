@@ -82,5 +82,8 @@ class Explanation:
             said = [f"- {self.cited(sentence)}" for sentence in self.sentences if sentence.section is section]
             if said:
                 parts.append("\n".join([self.headings[section], *said]))
-        sources = [f"[{number}] {citation}" for citation, number in self.numbers.items()]
-        return "\n\n".join([*parts, "\n".join([self.headings[""], *sources])]) + "\n"
+        return "\n\n".join([*parts, "\n".join([self.headings[""], *self.sources()])]) + "\n"
+
+    def sources(self) -> list[str]:
+        """What the numbers stand for."""
+        return [f"[{number}] {citation}" for citation, number in self.numbers.items()]

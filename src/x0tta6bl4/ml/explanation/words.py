@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from x0tta6bl4.catalog import Catalog
-from x0tta6bl4.ml.explanation.facts import Evidence, Facts, Refusal, Rival, Step
+from x0tta6bl4.ml.explanation.facts import Evidence, Facts, Quote, Refusal, Rival, Step
 from x0tta6bl4.ml.similar import Record, Remedy, Similar
 from x0tta6bl4.model import Seconds
 
@@ -92,6 +92,10 @@ class Words(Protocol):
 
     def note(self, note: str) -> str:
         """Why it was closed."""
+        ...
+
+    def own(self, own: Quote) -> str:
+        """What operators' own pages say about it."""
         ...
 
     def no_page(self, code: str) -> str:

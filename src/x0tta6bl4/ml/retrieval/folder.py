@@ -1,12 +1,13 @@
 """Markdown folders and git checkouts as documents: read without following links out, with a reason for each file left.
 
-Front matter (YAML between two lines of `---`) becomes metadata: `code`, `title`, `aliases`, `alerts`, `runbook_url`.
+Front matter (YAML between two lines of `---`) becomes metadata: `code`, `title`, `aliases`, `alerts`, `tags`, ...
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ from x0tta6bl4.ml.retrieval.values import BYTES_MAX, NAMED, Document
 SUFFIXES: Final = frozenset({".md", ".markdown", ".rst", ".txt"})
 FILES_MAX: Final = 100_000
 _FENCE: Final = "---\n"
-_FIELDS: Final = (*NAMED, "title", "kind", "language")
+_FIELDS: Final = (*NAMED, "title", "kind", "language", "tags")
+_CYRILLIC: Final = re.compile("[\u0400-\u04ff]")
+_LATIN: Final = re.compile("[A-Za-z]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +105,19 @@ def page(source: str, relative: str, text: str) -> Document:
     if not relative or not relative.isprintable():
         raise ConfigError("knowledge.page", relative[:64], "a path in printable characters")
     digest = hashlib.sha256(text.encode()).hexdigest()
-    parts = Path(relative).name.split(".")
-    language = parts[-2] if len(parts) > 2 and len(parts[-2]) == 2 else "en"
-    metadata = {"kind": "page", "language": language, **_front(text), "source": source, "digest": digest}
+    metadata = {"kind": "page", "language": language_of(text), **_front(text), "source": source, "digest": digest}
     return Document(f"{source}/{relative}", text, metadata)
+
+
+def language_of(text: str) -> str:
+    """The code ru where a third of the letters are Cyrillic (commands and names are Latin), else en; front matter
+    may say another.
+
+    >>> language_of("Перезапустить `batctl` на узле"), language_of("Restart the node")
+    ('ru', 'en')
+    """
+    cyrillic = len(_CYRILLIC.findall(text))
+    return "ru" if cyrillic > (cyrillic + len(_LATIN.findall(text))) / 3 else "en"
 
 
 def _front(text: str) -> dict[str, object]:

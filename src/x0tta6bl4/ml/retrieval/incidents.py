@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from x0tta6bl4.catalog import Catalog
 from x0tta6bl4.errors import ConfigError
 from x0tta6bl4.ml.retrieval.values import Document
+from x0tta6bl4.ml.similar import Fingerprint
 from x0tta6bl4.model import ActionRecord, Incident, IncidentState
 
 KIND: Final = "incident"
 """`metadata["kind"]` of an incident's document: what a search for past incidents filters by."""
+FINGERPRINT: Final = "fingerprint"
+"""`metadata` key of `ml.similar.Fingerprint`, as JSON: the graph as it was when the incident closed."""
 _RESULT: Final = {True: "it helped", False: "it did not help", None: "whether it helped is not known"}
 
 
 def incident_document(
-    incident: Incident, actions: Sequence[ActionRecord], healed: Mapping[str, bool | None], catalog: Catalog
+    incident: Incident,
+    actions: Sequence[ActionRecord],
+    healed: Mapping[str, bool | None],
+    catalog: Catalog,
+    whole: Fingerprint | None = None,
 ) -> Document:
     """What a closed incident looked like, where it was, what was tried and what helped.
 
     actions: those of the incident, in order. healed: by action id, see `History.outcomes`. The metadata is the
     fingerprint: cause, symptoms, kind of component, how many vertices were cut off, tried, helped, duration.
+    whole: it with its place in the graph, to be kept as it was, encoded under `FINGERPRINT`.
     Raises ConfigError where the incident is not closed: nothing of it is certain yet.
     """
     if incident.state is not IncidentState.CLOSED or incident.closed_at is None:
         raise ConfigError("incident.state", incident.state.value, IncidentState.CLOSED.value)
     cause = incident.cause
     tried = [(record, healed.get(record.id)) for record in actions if record.applied_at is not None]
-    metadata = {
+    metadata: dict[str, object] = {
         "kind": KIND,
         "source": "incidents",
         "language": "en",
@@ -42,6 +51,8 @@ def incident_document(
         "helped": [record.action.kind for record, good in tried if good],
         "duration_s": round(incident.closed_at - incident.since, 3),
     }
+    if whole is not None:
+        metadata[FINGERPRINT] = json.dumps(whole.encode(), sort_keys=True)
     ended = incident.opened_utc + incident.closed_at - incident.opened_at if incident.opened_utc else 0.0
     return Document(f"incidents/{incident.id}", _told(incident, tried, catalog), metadata, timestamp=ended)
 

@@ -14,10 +14,10 @@ from x0tta6bl4.ml.retrieval.bm25 import Postings, Statistics
 from x0tta6bl4.ml.retrieval.chunks import passages
 from x0tta6bl4.ml.retrieval.fusion import FAST, Weights
 from x0tta6bl4.ml.retrieval.minilm import SentenceVectors
-from x0tta6bl4.ml.retrieval.segment import Entry, Question, Segment, Where, values_of
+from x0tta6bl4.ml.retrieval.segment import Entry, Question, Segment, Where
 from x0tta6bl4.ml.retrieval.semantic import Adapter, TermVectors, fit, unit
 from x0tta6bl4.ml.retrieval.text import identifiers
-from x0tta6bl4.ml.retrieval.values import Document, Hit, Passage
+from x0tta6bl4.ml.retrieval.values import Document, Hit, Passage, values_of
 from x0tta6bl4.ml.retrieval.vectors import top
 from x0tta6bl4.ml.retrieval.vocabulary import Numbers, Vocabulary
 from x0tta6bl4.ml.retrieval.wordvectors import WordVectors
@@ -28,6 +28,7 @@ _CACHED: Final = 512
 _CALLED: Final = ("title", "code", "aliases", "alerts")
 _CERTAIN: Final = 2.0  # what being named adds to a score in [0, 1]
 _NAMESAKES_MAX: Final = 4  # a name that more documents bear names none of them
+_NOWHERE: Final = np.zeros(0, np.intp)
 _REBUILD: Final = 8  # rebuilt when an eighth has changed: the statistics stay true, the cost of an addition small
 
 
@@ -89,6 +90,10 @@ class Index:
             for rows in part.rows.values():
                 if part.alive[rows.start]:
                     yield part.entries[rows.start].passage.document
+
+    def values(self, key: str) -> set[object]:
+        """Every value that documents have under a key of their metadata, of what may be removed by now too."""
+        return {value for part in self._state.parts for name, value in part.facets if name == key}
 
     def document(self, identity: str) -> Document | None:
         """The document of this id; None where it is unknown."""
@@ -195,8 +200,11 @@ class Index:
             if part.entries:
                 also = [row for document in named for row in part.rows.get(document, ())]
                 rows, fits = part.scores(question, weights, where, k, also)
-                if also:
-                    fits[np.isin(rows, also)] += _CERTAIN
+                for document, number in named.items():
+                    own = part.rows.get(document, range(0))
+                    places = np.flatnonzero((rows >= own.start) & (rows < own.stop)) if own else _NOWHERE
+                    if len(places):  # of a document that is named the passage that is named is shown
+                        fits[places[np.argmax(rows[places] == own[number])]] = _CERTAIN + fits[places].max()
                 found.append((part, rows))
                 scores.append(fits)
         first = len(scores[0]) if scores else 0
@@ -267,11 +275,11 @@ class Index:
         return Segment.of(entries, Postings.of(bags, terms.statistics, weights.lead), terms.passages(bags))
 
 
-def _named(state: _State, query: str) -> set[str]:
-    """The documents that the query names, by id."""
-    found: set[str] = set()
+def _named(state: _State, query: str) -> dict[str, int]:
+    """The documents that the query names, by id, and which passage of each."""
+    found: dict[str, int] = {}
     for name in identifiers(query):
-        bearers = {document for part in state.parts for document in part.named.get(name, ())}
+        bearers = {document: number for part in state.parts for document, number in part.named.get(name, ())}
         if len(bearers) <= _NAMESAKES_MAX:
             found |= bearers
     return found

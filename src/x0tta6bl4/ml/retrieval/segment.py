@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from x0tta6bl4.ml.retrieval.bm25 import Postings
 from x0tta6bl4.ml.retrieval.fusion import Weights
-from x0tta6bl4.ml.retrieval.text import TOKEN, expand
-from x0tta6bl4.ml.retrieval.values import NAMED, Passage
+from x0tta6bl4.ml.retrieval.semantic import dots
+from x0tta6bl4.ml.retrieval.text import TOKEN, expand, name
+from x0tta6bl4.ml.retrieval.values import NAMED, Passage, values_of
 from x0tta6bl4.ml.retrieval.vectors import Mask, Nearest, top
 from x0tta6bl4.ml.retrieval.vocabulary import Bag, Numbers
 from x0tta6bl4.model import Floats
@@ -21,6 +22,7 @@ _HOT: Final = 0.25  # what has less of the words than this share of the best is 
 _BY_WORDS: Final = 400  # many passages can have the same words: then the meaning decides
 _BY_MEANING: Final = 60
 _NO_ROWS: Final = np.empty(0, np.int32)
+UNSEARCHED: Final = ("fingerprint", "digest")  # metadata that no filter asks for
 Where = Mapping[str, object]
 """Metadata that a document must have: each key with the value, or with a collection of values of which any will do."""
 
@@ -55,7 +57,7 @@ class Segment:
     windows: Floats | None
     first: NDArray[np.int64]  # the row of each passage's first window
     rows: Mapping[str, range]  # document id -> its passages
-    named: Mapping[str, tuple[str, ...]]  # a name in lower case -> document ids
+    named: Mapping[str, tuple[tuple[str, int], ...]]  # a name as `text.name` spells it -> document ids, passages
     facets: Mapping[tuple[str, object], Numbers]
 
     @classmethod
@@ -105,22 +107,21 @@ class Segment:
         """How near in meaning some rows are, float32 [rows]."""
         vectors = self.nearest.vectors
         if len(rows) * 4 > len(vectors):  # to copy that many is slower than to look at all
-            every: Floats = vectors @ meaning
-            return every[rows]
-        return vectors[rows] @ meaning
+            return dots(vectors, meaning)[rows]
+        return dots(vectors[rows], meaning)
 
     def _told(self, sentence: Floats, rows: Numbers) -> Floats:
         """How well the sentences of some rows fit, float32 [rows] in [0, 1]."""
         assert self.windows is not None
         if len(rows) == len(self.first):
-            each, first = self.windows @ sentence, self.first
+            each, first = dots(self.windows, sentence), self.first
         else:
             ends = np.append(self.first[1:], len(self.windows))
             counts = (ends - self.first)[rows]
             first = np.cumsum(counts) - counts
             # The windows of a row stand together: each row's start, repeated, plus 0, 1, 2, ...
             wanted = np.repeat(self.first[rows] - first, counts) + np.arange(counts.sum())
-            each = self.windows[wanted] @ sentence
+            each = dots(self.windows[wanted], sentence)
         # The start says what a passage is about; the best window, whether it says what was asked.
         pair = each[first] + np.maximum.reduceat(each, first) if len(first) else np.zeros(0, np.float32)
         return np.maximum(pair / 2, 0)
@@ -153,30 +154,36 @@ def _rows(entries: Sequence[Entry]) -> dict[str, range]:
 
 def _metadata(
     entries: Sequence[Entry], rows: Mapping[str, range]
-) -> tuple[dict[str, tuple[str, ...]], dict[tuple[str, object], Numbers]]:
-    named: dict[str, tuple[str, ...]] = {}
+) -> tuple[dict[str, tuple[tuple[str, int], ...]], dict[tuple[str, object], Numbers]]:
+    named: dict[str, tuple[tuple[str, int], ...]] = {}
     facets: dict[tuple[str, object], list[int]] = {}
     for document, own in rows.items():
         passage = entries[own.start].passage
-        for name in dict.fromkeys(_names(passage)):
-            named[name] = (*named.get(name, ()), document)
+        for called in dict.fromkeys(_names(passage)):
+            number = _section(called, [entries[row].passage for row in own]) if len(own) > 1 else 0
+            named[called] = (*named.get(called, ()), (document, number))
         for key, value in passage.document.metadata.items():
-            for one in values_of(value):
+            for one in values_of(value) if key not in UNSEARCHED else ():
                 facets.setdefault((key, one), []).extend(own)
     return named, {key: np.array(found, np.int32) for key, found in facets.items()}
 
 
 def _names(passage: Passage) -> list[str]:
-    """What names a document exactly: its metadata, and a title that is an identifier (of several parts)."""
+    """What names a document exactly: its metadata, the id it is filed under (a path), a title that is an identifier."""
     metadata = passage.document.metadata
     names = [str(value) for key in NAMED for value in values_of(metadata.get(key, ()))]
+    if "/" in passage.document.id:
+        names.append(passage.document.id)
     title = passage.text.lstrip("# \n").split("\n", 1)[0].strip(" #`*")
     if TOKEN.fullmatch(title) and len(expand(title)) > 1:
         names.append(title)
-    return [name.lower() for name in names]
+    return [spelled for one in names if (spelled := name(one))]
 
 
-def values_of(value: object) -> Collection[object]:
-    """One value as a collection of one; a collection as it is, of what can be looked up."""
-    several = value if isinstance(value, list | tuple | set | frozenset) else (value,)
-    return [one for one in several if isinstance(one, str | int | float | bool)]
+def _section(called: str, passages: Sequence[Passage]) -> int:
+    """The passage that has a section of that name; the first where none has."""
+    for number, passage in enumerate(passages):
+        paths = [path for path, _ in passage.sections] or [passage.headings]
+        if number and any(path and name(path[-1]) == called for path in paths):
+            return number
+    return 0

@@ -65,7 +65,7 @@ class TermVectors:
         for term in range(len(table)):
             part = postings.part(term)
             own = self.table[term].astype(np.float32)
-            company = postings.weights[part] @ centred[postings.rows[part]]
+            company = summed(postings.weights[part], centred[postings.rows[part]])
             size = float(np.linalg.norm(company))
             table[term] = own + company * (CONTEXT * float(np.linalg.norm(own)) / size) if size else own
         return TermVectors(table, self.statistics)
@@ -75,17 +75,17 @@ class TermVectors:
         found = np.zeros((len(bags), DIM), np.float32)
         for row, bag in enumerate(bags):
             weights = bag.counts * np.sqrt(self.statistics.idf_of(bag.terms))
-            found[row] = weights @ self.table[bag.terms].astype(np.float32)
+            found[row] = summed(weights, self.table[bag.terms].astype(np.float32))
         return unit(found)
 
     def query(self, known: Mapping[int, int], unknown: Mapping[str, int], vectors: WordVectors) -> Floats:
         """float32 [256]: the unit vector of a query."""
         terms = np.fromiter(known, np.int32, len(known))
         weights = np.fromiter(known.values(), np.float32, len(known)) * np.sqrt(self.statistics.idf_of(terms))
-        found = weights @ self.table[terms].astype(np.float32)
+        found = summed(weights, self.table[terms].astype(np.float32))
         if unknown:
             counts = np.fromiter(unknown.values(), np.float32, len(unknown))
-            found = found + counts @ vectors(list(unknown)) * self.statistics.rare**0.5
+            found = found + summed(counts, vectors(list(unknown))) * self.statistics.rare**0.5
         return unit(found)
 
 
@@ -97,6 +97,20 @@ def fit(words: Sequence[str], bags: Sequence[Bag], postings: Postings, statistic
         return plain, np.zeros((0, DIM), np.float32)
     terms = plain.in_context(postings, plain.passages(bags))
     return terms, terms.passages(bags)
+
+
+# Not `@`: BLAS hands a product of this size to threads, and where cores are busy or few, waiting for them takes
+# milliseconds. A process cannot be asked to set the threads of its BLAS for our sake; one core does as well.
+def dots(vectors: Floats, one: Floats) -> Floats:
+    """float32 [rows]: the product of each row with one vector."""
+    found: Floats = np.einsum("ij,j->i", vectors, one)
+    return found
+
+
+def summed(weights: Floats, vectors: Floats) -> Floats:
+    """float32 [dim]: the weighted sum of the rows."""
+    found: Floats = np.einsum("i,ij->j", weights, vectors)
+    return found
 
 
 def unit(vectors: NDArray[np.floating[Any]]) -> Floats:

@@ -59,7 +59,37 @@ def _stem(word: str) -> str:
     return str(Stemmer.Stemmer("russian" if _CYRILLIC.search(word) else "english").stemWord(word))
 
 
+PHRASE_MAX: Final = 6  # words of the longest name that is looked for inside a text
+_QUESTION: Final = 16  # a text of more words mentions much: phrases in it name nothing
+
+
+def name(text: str) -> str:
+    """One spelling for the many of one name; the words of several-word names stay apart.
+
+    >>> [name(one) for one in ("link-lossy", "Link_Lossy", "LinkLossy", "High  latency")]
+    ['link-lossy', 'link-lossy', 'link-lossy', 'high latency']
+    """
+    return " ".join(filter(None, map(_spelled, text.split())))
+
+
+@lru_cache(maxsize=32_768)
+def _spelled(word: str) -> str:
+    if word.isalpha() and word.islower():
+        return word
+    return "-".join(part.lower() for part in _BREAK.split(word) if part)
+
+
 def identifiers(text: str) -> list[str]:
-    """What in a text may name a document exactly: every token and every word between spaces, in lower case."""
-    found = [*TOKEN.findall(text), *text.split(), text.strip()]
-    return list(dict.fromkeys(one.lower() for one in found))
+    """What in a text may name a document exactly, spelled as by `name`: every token, every word between spaces, the
+    whole as one identifier and, in a question, every phrase.
+    """
+    words = text.split()
+    spelled = [_spelled(word) for word in words]
+    found = dict.fromkeys([*map(_spelled, TOKEN.findall(text)), *spelled])
+    if 1 < len(words) <= _QUESTION:
+        plain = [word for word in spelled if word]
+        for size in range(2, min(PHRASE_MAX, len(plain)) + 1):
+            found |= dict.fromkeys(" ".join(plain[at : at + size]) for at in range(len(plain) - size + 1))
+        if len(plain) <= PHRASE_MAX:
+            found["-".join(plain)] = None
+    return list(found)

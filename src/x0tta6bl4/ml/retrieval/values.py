@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from x0tta6bl4.errors import ConfigError
@@ -11,7 +11,7 @@ from x0tta6bl4.model import NOTHING, Floats
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN = str | int | float | None
-NAMED = ("code", "runbook_url", "aliases", "alerts")
+NAMED = ("code", "runbook_url", "aliases", "alerts", "actions")
 """Metadata that names a document exactly: a query that says one of these gets that document first."""
 BYTES_MAX = 4_000_000
 """The largest document that is taken in: a page for people is never near it."""
@@ -52,12 +52,16 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A part of a document that is short enough to be read and cited. headings: the path to it, outermost first."""
+    """A part of a document that is short enough to be read and cited. headings: the path to it, outermost first.
+
+    sections: where it is made of several, the path to each and where in the text it begins.
+    """
 
     document: Document
     number: int
     headings: tuple[str, ...]
     text: str
+    sections: tuple[tuple[tuple[str, ...], int], ...] = ()
 
     @property
     def id(self) -> str:
@@ -67,11 +71,28 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer: the best passage of a document. similarity: [0, 1]. exact: the query named the document."""
+    """One answer: the best passage of a document. similarity: [0, 1]. exact: the query named the document.
+
+    section: which of `passage.sections` fits best.
+    """
 
     passage: Passage
     similarity: float
     exact: bool = False
+    section: int = 0
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """The path to the section that fits best, outermost first."""
+        return self.passage.sections[self.section][0] if self.passage.sections else self.passage.headings
+
+    @property
+    def text(self) -> str:
+        """The section that fits best, without its heading."""
+        starts = [start for _, start in self.passage.sections] or [0]
+        end = starts[self.section + 1] if self.section + 1 < len(starts) else len(self.passage.text)
+        lines = self.passage.text[starts[self.section] : end].strip().splitlines()
+        return "\n".join(lines[1:] if len(lines) > 1 and lines[0].startswith("#") else lines).strip()
 
 
 class RetrievalResult(list[Document]):
@@ -85,7 +106,7 @@ class RetrievalResult(list[Document]):
             Document(
                 hit.passage.document.id,
                 hit.passage.text,
-                {**hit.passage.document.metadata, "passage": hit.passage.id, "headings": list(hit.passage.headings)},
+                {**hit.passage.document.metadata, "passage": hit.passage.id, "headings": list(hit.headings)},
                 timestamp=hit.passage.document.timestamp,
             )
             for hit in hits
@@ -101,3 +122,9 @@ class RetrievalResult(list[Document]):
     def similarities(self) -> tuple[float, ...]:
         """How similar each document is, in [0, 1]."""
         return tuple(hit.similarity for hit in self.hits)
+
+
+def values_of(value: object) -> Collection[object]:
+    """One value as a collection of one; a collection as it is, of what can be looked up."""
+    several = value if isinstance(value, list | tuple | set | frozenset) else (value,)
+    return [one for one in several if isinstance(one, str | int | float | bool)]

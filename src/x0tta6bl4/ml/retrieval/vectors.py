@@ -1,4 +1,4 @@
-"""The nearest vectors: all are looked at up to 50,000; above that a graph proposes and the exact distance decides.
+"""The nearest vectors: all are looked at up to 20,000; above that a graph proposes and the exact distance decides.
 
 Malkov & Yashunin, "Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small World
 graphs" (2016). The graph is a cache: it is built from the vectors, and never kept.
@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from x0tta6bl4.errors import ConfigError
-from x0tta6bl4.ml.retrieval.semantic import unit
+from x0tta6bl4.ml.retrieval.semantic import dots, unit
 from x0tta6bl4.ml.retrieval.vocabulary import Numbers
 from x0tta6bl4.model import Floats
 
 _log = logging.getLogger(__name__)
-EXACT_MAX: Final = 50_000
+EXACT_MAX: Final = 20_000  # about where the graph becomes the faster one (benchmarks/retrieval.py, scale)
 _LINKS: Final = 24
 _BUILD: Final = 200
 _WIDTH: Final = 200  # how many the graph looks at: recall@10 above .98 (benchmarks/retrieval.py)
@@ -30,7 +30,7 @@ Mask = NDArray[np.bool_]
 
 
 class Nearest:
-    """Frozen unit vectors, float32 [rows, dim]; above 50,000 with a graph, where `hnswlib` is installed."""
+    """Frozen unit vectors, float32 [rows, dim]; above 20,000 with a graph, where `hnswlib` is installed."""
 
     def __init__(self, vectors: Floats) -> None:
         self.vectors = vectors
@@ -51,7 +51,7 @@ class Nearest:
         else:
             among = self._proposed(query, k, share)
             among = among if mask is None else among[mask[among]]
-        fits = (self.vectors if len(among) == len(self.vectors) else self.vectors[among]) @ query
+        fits = dots(self.vectors if len(among) == len(self.vectors) else self.vectors[among], query)
         return among[top(fits, k)]
 
     def _proposed(self, query: Floats, k: int, share: float) -> Numbers:
@@ -142,7 +142,7 @@ class VectorStore:
                 late if mask is None else late[mask[size:]],
             ]
         )
-        fits = self._vectors[rows] @ wanted
+        fits = dots(self._vectors[rows], wanted)
         return [(self._ids[rows[at]], float(fits[at])) for at in top(fits, k)]
 
     def _mask(self, among: Collection[str] | None) -> Mask:
