@@ -318,6 +318,7 @@ class Incident:
     note: str = ""
     acknowledged_utc: float = 0.0  # when a person said that they have seen it; 0 where nobody did
     acknowledged_by: str = ""
+    escalated: str = ""  # what was left behind that only a person can take back; it stays open until one closes it
 
     @property
     def cause(self) -> Cause:
@@ -326,7 +327,9 @@ class Incident:
 
     @property
     def severity(self) -> Severity:
-        """The worst of its symptoms."""
+        """The worst of its symptoms; critical where it escalated."""
+        if self.escalated:
+            return Severity.CRITICAL
         return max((s.severity for s in self.cause.explains), key=list(Severity).index, default=Severity.INFO)
 
 

@@ -1,11 +1,15 @@
 """What agents may not do by themselves the controller orders, over the mesh."""
 
 from x0tta6bl4.catalog import Autonomy
+from x0tta6bl4.core.controller import Controller, ControllerSettings
+from x0tta6bl4.core.store.ids import Ids
 from x0tta6bl4.core.wiring import LAB_LIMITS, Participants
 from x0tta6bl4.lab import sim
 from x0tta6bl4.lab.scenarios import load
 from x0tta6bl4.lab.score import judge
 from x0tta6bl4.mape_k.guards import Limits
+from x0tta6bl4.mape_k.inline import InlineWorker
+from x0tta6bl4.mape_k.memory import MemoryStore
 
 
 def run(name, agents):
@@ -39,3 +43,45 @@ def test_an_agent_at_advise_refuses_orders():
     refused = of(record, "action.refused")
     assert refused
     assert "not allowed on this node" in str(refused[0][1]["data"]["detail"])
+
+
+class Restarted:
+    """A controller that ends after a while without a word and is started again over the same store."""
+
+    period_s = 0.05
+
+    def __init__(self, ports, after_s):
+        self.ports, self.store = ports, MemoryStore("controller")
+        self.at = ports.clock.now() + after_s
+        self.controller = self.start()
+
+    def start(self):
+        self.store.epoch += 1
+        settings, ids = ControllerSettings(limits=LAB_LIMITS), Ids(self.ports.clock, self.ports.random)
+        return Controller(self.ports, self.store, InlineWorker(), ids, settings=settings)
+
+    def tick(self, now):
+        if now >= self.at:
+            self.at = float("inf")
+            self.controller = self.start()
+        self.controller.tick(now)
+
+    def expect_reboot(self, seconds):
+        self.controller.expect_reboot(seconds)
+
+    def close(self):
+        self.controller.close()
+
+
+def test_a_restarted_controller_takes_back_what_it_had_ordered():
+    crew = Participants(threads=False, limits=LAB_LIMITS, agent_limits=Limits(autonomy_default=Autonomy.APPROVE))
+
+    class Crew:
+        agent = staticmethod(crew.agent)
+        controller = staticmethod(lambda ports: Restarted(ports, 40.0))
+
+    record = sim.run(load("delay-200"), seed=3, factory=Crew())
+    assert judge(record).drift == ()
+    assert [s.value for s in record.steps if s.node == "n3"] == ["230", "0"]
+    last = [e["data"]["detail"] for _, e in of(record, "action.undone")][-1]
+    assert last == "no longer needed"

@@ -159,8 +159,8 @@ class Agent:
         self.hellos.interfaces = self._own_interfaces
         _, malformed = split(self.ports.wire.receive(), self.hellos, self.prober)
         self.malformed += malformed
-        for _, _, payload in self.ports.transport.receive():
-            self._hear_controller(payload, now)
+        for _, at, payload in self.ports.transport.receive():
+            self._hear_controller(payload, at, now)
         self.hellos.send(now)
         self.desk.tick(now)
         self.prober.tick(now)
@@ -199,7 +199,7 @@ class Agent:
             self._next_report = now + self.settings.report_s
             self._report(now, urgent=urgent)
 
-    def _hear_controller(self, payload: bytes, now: Seconds) -> None:
+    def _hear_controller(self, payload: bytes, at: Seconds, now: Seconds) -> None:
         try:
             message = told.decode(payload)
         except ProtocolError:
@@ -210,7 +210,7 @@ class Agent:
         elif isinstance(message, told.Restraints):
             self._restrain(message)
         else:
-            self.desk.take(message, now)
+            self.desk.take(message, at, now)
             self._next_report = now
 
     def _restrain(self, restraints: told.Restraints) -> None:

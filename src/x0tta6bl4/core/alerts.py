@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from x0tta6bl4 import __version__
 from x0tta6bl4.core.briefs import in_brief
-from x0tta6bl4.model import Event, Incident, IncidentState, Iteration
+from x0tta6bl4.model import Event, Incident, IncidentState, Iteration, Severity
 
 log = logging.getLogger("x0tta6bl4.alerts")
 
@@ -53,7 +53,10 @@ def outgoing(incident: Incident, utc: float, language: str) -> Alert:
             "origin": incident.origin,
             "severity": incident.severity.value,
         },
-        "annotations": {"summary": f"{cause.code} at {cause.component}", "description": in_brief(incident, language)},
+        "annotations": {
+            "summary": f"{cause.code} at {cause.component}",
+            "description": " ".join(filter(None, (in_brief(incident, language), incident.escalated))),
+        },
         "startsAt": rfc3339(incident.opened_utc),
         "endsAt": rfc3339(utc if closed else utc + 5 * REPEAT_S),
     }
@@ -136,16 +139,15 @@ class Sender:
         self.url = url.rstrip("/") + "/api/v2/alerts"
         self.delivery, self._language = Delivery(), language
         self._queue: Queue[list[Alert] | None] = Queue(QUEUE_MAX)
-        self._open: set[str] = set()
+        self._open: set[tuple[str, Severity]] = set()
         self._next = float("-inf")
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
         self._thread.start()
 
     def see(self, iteration: Iteration, utc: float) -> None:
         """Take in one pass on the loop's thread; never blocks."""
-        states = {incident.id: incident.state for incident in iteration.incidents}
-        still = {ident for ident, state in states.items() if state is not IncidentState.CLOSED}
-        changed = still - self._open or len(still) < len(states)
+        still = {(i.id, i.severity) for i in iteration.incidents if i.state is not IncidentState.CLOSED}
+        changed = still - self._open or len(still) < len(iteration.incidents)
         if not changed and not (still and utc >= self._next):
             return
         self._open, self._next = still, utc + REPEAT_S

@@ -20,11 +20,13 @@ from x0tta6bl4.core.plugins import Plugged
 from x0tta6bl4.core.remote import RemoteActuator
 from x0tta6bl4.errors import ProtocolError
 from x0tta6bl4.lab.participants import ControllerPorts
+from x0tta6bl4.mape_k.escalation import escalate
 from x0tta6bl4.mape_k.guards import Limits
 from x0tta6bl4.mape_k.loop import Loop
 from x0tta6bl4.mape_k.parts import Parts
 from x0tta6bl4.model import ActionState, Component, Event, Iteration, Layout, Observation, Relation, Seconds, Window
 from x0tta6bl4.network import names, report, told
+from x0tta6bl4.network.actuators import IRREVERSIBLE
 from x0tta6bl4.network.catalog import mesh_catalog
 from x0tta6bl4.ports import Store
 
@@ -196,6 +198,9 @@ class Controller:
                 event = _told(node, action, incident, now)
                 self.ports.emit(event)
                 self.loop.outbox.keep(event)
+                if action.state == ActionState.UNDO_FAILED and action.kind not in IRREVERSIBLE:
+                    why = f"{action.kind} on {action.target} could not be undone: {action.detail}"
+                    escalate(self.loop, now, incident, Component.parse(action.target), why)
             else:
                 self._waiting.append((since, node, action))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from x0tta6bl4.model import Component, Did, Outcome, Seconds
 from x0tta6bl4.network.actuators import NodeActuator
@@ -13,6 +13,8 @@ from x0tta6bl4.ports import Prober
 
 ANSWER_S: Seconds = 15.0  # for how long an answer is repeated in every report
 ORDERS_MAX = 64
+_SETTLED = (Did.DONE, Did.UNDONE)
+_LASTING = (Verb.CONFIRM, Verb.UNDO)  # once done they stay so
 
 
 @dataclass
@@ -30,11 +32,16 @@ class OrderDesk:
         self._held: dict[str, _Held] = {}
         self._answers: dict[tuple[str, str], tuple[Seconds, Answer]] = {}
 
-    def take(self, instruction: Instruction, now: Seconds) -> None:
-        """Carry it out, unless it was answered before; an order of an earlier epoch is refused."""
-        order, verb = instruction.order, instruction.verb
+    def take(self, instruction: Instruction, at: Seconds, now: Seconds) -> None:
+        """Carry out what arrived `at`, unless it was done before; an order of an earlier epoch is refused.
+
+        Taking back what could not be taken back, and confirming, is tried anew each time that it is asked for.
+        """
+        verb = instruction.verb
+        order = replace(instruction.order, expires_s=instruction.order.expires_s - (now - at))
+        instruction = replace(instruction, order=order)
         known = self._answers.get((order.id, verb))
-        if known is not None:
+        if known is not None and (verb is Verb.APPLY or (verb in _LASTING and known[1].did in _SETTLED)):
             self._answers[(order.id, verb)] = (now, known[1])
             return
         outcome = self._refuse(instruction) or self._do(instruction, now)

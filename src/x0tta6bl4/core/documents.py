@@ -73,6 +73,7 @@ def incident_row(file: IncidentFile, now: float) -> dict[str, Any]:
         "component": str(incident.cause.component),
         "confidence": round(incident.cause.confidence, 3),
         "severity": incident.severity.value,
+        "escalated": incident.escalated,
         "age_s": round(max(0.0, now - incident.opened_at), 3),
         "detect_s": round(max(0.0, incident.opened_at - incident.since), 3),
         "open_s": round((now if incident.closed_at is None else incident.closed_at) - incident.opened_at, 3),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from x0tta6bl4.model import Component, Did, Order, Outcome, Seconds
 from x0tta6bl4.network import names, told
@@ -104,12 +104,19 @@ class RemoteActuator:
             if now - waiting.since > GIVE_UP_S:
                 del self._waiting[key]
                 self.answered(f"{key[1]}:{key[0]}", Outcome(key[0], Did.UNKNOWN, f"no answer of {waiting.node}"))
-            elif now - waiting.sent_at >= RESEND_S and not _expired(waiting, now):
-                waiting.sent_at = now
-                self._transport.send(waiting.node, told.encode(waiting.instruction))
+            elif now - waiting.sent_at >= RESEND_S:
+                self._send(key, waiting, now)
 
-
-def _expired(waiting: _Waiting, now: Seconds) -> bool:
-    """An order that was not answered in time must not be started any more; taking back may always be asked for."""
-    instruction = waiting.instruction
-    return instruction.verb is Verb.APPLY and now - waiting.since > instruction.order.expires_s
+    def _send(self, key: tuple[str, str], waiting: _Waiting, now: Seconds) -> None:
+        """An order says for how long it is still good, and is not sent afterwards. The rest may always be asked for."""
+        instruction = waiting.instruction
+        if instruction.verb is Verb.APPLY:
+            left = instruction.order.expires_s - (now - waiting.since)
+            if left < 0:
+                if waiting.sent_at == float("-inf"):  # nobody heard of it: that is certain
+                    del self._waiting[key]
+                    self.answered(f"{key[1]}:{key[0]}", Outcome(key[0], Did.REFUSED, "expired before it was sent"))
+                return
+            instruction = replace(instruction, order=replace(instruction.order, expires_s=left))
+        waiting.sent_at = now
+        self._transport.send(waiting.node, told.encode(instruction))

@@ -4,7 +4,10 @@
       -> confirmed | undoing -> undone | undo failed (escalates)
 
 A confirmed mitigation holds a lease: what it avoids is watched out of path, and it is reverted (undoing -> undone)
-once that has been well for its hold time. Calls to the actuator run beside the loop, one in flight.
+once that has been well for its hold time. Calls to the actuator run beside the loop, one in flight (`calls`).
+
+What was intended expires where it cannot be started in time. Nothing ends as undone unless its actuator says that it
+took it back, or reads the component as it was: it is asked again and again, and then a person has to look.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from x0tta6bl4.catalog import ActionKind, Autonomy, Catalog, Proposal
+from x0tta6bl4.catalog import Autonomy, Catalog, Proposal
+from x0tta6bl4.mape_k.calls import FOREVER, Calls, outcome_of
 from x0tta6bl4.mape_k.guards import REJECTED, Limits
 from x0tta6bl4.model import (
     Action,
@@ -29,10 +33,10 @@ from x0tta6bl4.model import (
 from x0tta6bl4.ports import Actuator, Prober, Proof, Worker
 
 APPROVAL_S: Final = 600.0  # how long a plan waits for a person
+EXPIRES_S: Final = 5.0  # what was intended and is not begun by then rests on a mesh that may be another one now
 DEADMAN_SLACK_S: Final = 5.0  # the actuator waits this much longer than the proof
 FLAP_MEMORY_S: Final = 600.0  # how long a reverted lease makes the next one hold longer
 RECENT: Final = 200
-LANE: Final = "actuator"
 RETURN_S: Final = 10.0  # what was avoided is not relied on so soon after: others have to find it again
 READ_AFTER_S: Final = 1.0  # readings judge an action so long after it at the earliest
 
@@ -53,41 +57,33 @@ class Executor:
         limits: Limits,
         epoch: int = 0,
     ) -> None:
-        self.catalog, self.prober, self.worker = catalog, prober, worker
+        self.catalog, self.prober, self.calls = catalog, prober, Calls(worker)
         self.by_kind = {kind: actuator for actuator in actuators for kind in actuator.kinds}
         self.origin, self.new_id, self.seen_well, self.epoch = origin, new_id, seen_well, epoch
         self.limits = limits
         self.live: dict[str, ActionRecord] = {}  # not final, or holding a lease
         self.recent: deque[ActionRecord] = deque(maxlen=RECENT)
-        self._queue: deque[tuple[str, Callable[[], object]]] = deque()
         self._changed: list[ActionRecord] = []
         self._attempts: dict[tuple[str, str, str], int] = {}
 
     # -- intake -------------------------------------------------------------------------------------------------
 
-    def restore(self, records: Iterable[ActionRecord], past: Iterable[ActionRecord] = ()) -> None:
-        """Take up what an earlier process left: an intended action is resolved by reading, never issued again.
+    def restore(self, records: Iterable[ActionRecord], past: Iterable[ActionRecord] = (), now: Seconds = 0.0) -> None:
+        """Take up what an earlier process left: it is resolved by reading, never issued again.
 
-        A lease is confirmed again: its confirmation may never have arrived.
+        A lease that is found in force is confirmed again: its confirmation may never have arrived.
 
         past: ended ones, oldest first: attempts are counted on, and guards remember them.
         """
-        for record in past:
+        self.recent.extend(past)
+        self.live.update((record.id, record) for record in records)
+        for record in (*self.recent, *self.live.values()):
             self._attempts[record.key[:3]] = max(record.attempt, self._attempts.get(record.key[:3], 0))
-            self.recent.append(record)
-        for record in records:
-            self.live[record.id] = record
-            self._attempts[record.key[:3]] = max(record.attempt, self._attempts.get(record.key[:3], 0))
-            if record.state is ActionState.AWAITING:
-                continue
-            actuator = self.by_kind.get(record.action.kind)
-            if actuator is None:
+        for record in [r for r in self.live.values() if r.state is not ActionState.AWAITING]:
+            if record.action.kind not in self.by_kind:
                 self._end(record, ActionState.UNDO_FAILED, "no actuator for this kind any more", record.at)
-            elif record.state is ActionState.CONFIRMED:
-                self._call(f"confirm:{record.id}", lambda a=actuator, i=record.id: a.confirm(i))  # type: ignore[misc]
             else:
-                order = self._order(record)
-                self._call(f"resolve:{record.id}", lambda a=actuator, o=order: a.resolve(o))  # type: ignore[misc]
+                self._ask("resolve", record, now)
 
     def propose(self, incident: str, proposal: Proposal, now: Seconds) -> ActionRecord:
         """Start the life of one action; it is intended at once where its kind may act by itself."""
@@ -151,6 +147,10 @@ class Executor:
             for link in record.watch
         ]
 
+    def irreversible(self, record: ActionRecord) -> bool:
+        """Is it one that leaves nothing to take back?"""
+        return self.catalog.action[record.action.kind].irreversible
+
     @property
     def moved(self) -> bool:
         """Did a record change since `take_changes`?"""
@@ -167,12 +167,10 @@ class Executor:
         """These records are on disk: what was intended may now touch the world."""
         for record in records:
             if record.state is ActionState.INTENDED and self.live.get(record.id) == record:
-                actuator = self.by_kind.get(record.action.kind)
-                if actuator is None:
+                if record.action.kind not in self.by_kind:
                     self._set(replace(record, state=ActionState.REFUSED, at=now, detail="no actuator for this kind"))
                 else:
-                    order = self._order(record)
-                    self._call(f"apply:{record.id}", lambda a=actuator, o=order: a.apply(o))  # type: ignore[misc]
+                    self._ask("apply", record, now, until=record.at + EXPIRES_S)
 
     def advance(self, now: Seconds) -> None:
         """Look at every live action once and move those whose time has come."""
@@ -186,22 +184,20 @@ class Executor:
                     self._prove(record, now)
                 case ActionState.CONFIRMED if record.lease:
                     self._watch(record, now)
-        self._pump()
+        for record in [self.live[action] for action in self.calls.due(now) if action in self.live]:
+            self._ask("undo" if record.state is ActionState.UNDOING else "resolve", record, now)
+        self._pump(now)
 
     def finished(self, tag: str, result: object, now: Seconds) -> None:
         """An actuator call ended: `tag` is VERB:ACTION-ID; a result of None says that the outcome comes later."""
-        if result is None:
-            return
         verb, _, action_id = tag.partition(":")
         record = self.live.get(action_id)
-        if record is None:
+        if record is None or result is None:
             return
-        outcome = (
-            result
-            if isinstance(result, Outcome)
-            else Outcome(action_id, Did.UNKNOWN, f"{type(result).__name__}: {result}")
-        )
+        outcome = outcome_of(action_id, result)
         match verb:
+            case "resolve" if record.state in (ActionState.CONFIRMED, ActionState.UNDOING):
+                self._read(record, outcome, now)
             case "apply" | "resolve":
                 self._applied(record, outcome, now)
             case "undo":
@@ -215,9 +211,6 @@ class Executor:
         match outcome.did:
             case Did.DONE:
                 state = record.state if record.state is ActionState.PROVING else ActionState.APPLIED
-                if record.state is ActionState.UNDOING:
-                    self._undo(record, record.detail, now)
-                    return
                 self._set(
                     replace(record, state=state, at=now, applied_at=now, before=outcome.before, detail=outcome.detail)
                 )
@@ -242,25 +235,19 @@ class Executor:
         else:
             proof = self._prove_by_readings(record, applied, now)
         if proof.well:
-            actuator = self.by_kind[record.action.kind]
             self.prober.forget(record.id)
-            self._set(
-                replace(
-                    record,
-                    state=ActionState.CONFIRMED,
-                    at=now,
-                    confirmed_at=now,
-                    lease=_lease(kind),
-                    detail=proof.detail,
-                )
+            confirmed = replace(
+                record,
+                state=ActionState.CONFIRMED,
+                at=now,
+                confirmed_at=now,
+                lease=not (kind.repair or kind.irreversible),
+                detail=proof.detail,
             )
-            self._call(f"confirm:{record.id}", lambda: actuator.confirm(record.id))
+            self._ask("confirm", self._set(confirmed), now)
         elif now - applied > kind.prove_s:
             self.prober.forget(record.id)
-            if kind.irreversible:
-                self._end(record, ActionState.UNDO_FAILED, "did not help and cannot be undone", now)
-            else:
-                self._undo(record, "not proven well in time", now)
+            self._undo(record, "did not help" if kind.irreversible else "not proven well in time", now)
 
     def _prove_by_readings(self, record: ActionRecord, applied: Seconds, now: Seconds) -> Proof:
         """Where there is nobody to probe: the watched components must be well a second after the action."""
@@ -279,27 +266,57 @@ class Executor:
             self._undo(record, "no longer needed", now)
 
     def _undo(self, record: ActionRecord, why: str, now: Seconds) -> None:
-        actuator = self.by_kind.get(record.action.kind)
-        undoing = replace(record, state=ActionState.UNDOING, at=now, detail=why)
-        self._set(undoing)
-        if actuator is not None:
-            self._call(f"undo:{record.id}", lambda: actuator.undo(record.id))
+        self.calls.settled(record.id)
+        if self.irreversible(record):
+            self._end(record, ActionState.UNDO_FAILED, f"{why} and cannot be undone", now)
+        else:
+            self._ask("undo", self._set(replace(record, state=ActionState.UNDOING, at=now, detail=why)), now)
 
     def _undone(self, record: ActionRecord, outcome: Outcome, now: Seconds) -> None:
         if outcome.did in (Did.UNDONE, Did.DONE):
             self._end(record, ActionState.UNDONE, record.detail, now)
         else:
-            self._end(record, ActionState.UNDO_FAILED, outcome.detail, now)
+            self.calls.failed(record.id, outcome.detail)
+            self._ask("resolve", record, now)
 
     def _confirmed(self, record: ActionRecord, outcome: Outcome, now: Seconds) -> None:
-        if outcome.did is Did.DONE:
-            if not record.lease and record.state is ActionState.CONFIRMED:
+        if record.state is not ActionState.CONFIRMED:
+            return
+        if outcome.did is Did.DONE or self.irreversible(record):
+            self.calls.settled(record.id)
+            if not record.lease:
                 self.live.pop(record.id, None)
-        else:  # the dead-man timer was faster: it is not there any more
-            self._end(record, ActionState.UNDONE, f"undone by its actuator: {outcome.detail}", now)
+        else:  # it was not heard, or the dead-man timer was faster
+            self.calls.failed(record.id, outcome.detail)
+            self._again(record, now)
+
+    def _read(self, record: ActionRecord, outcome: Outcome, now: Seconds) -> None:
+        """Whether what was confirmed, or is to be taken back, is there: as its actuator reads it."""
+        if outcome.did is Did.UNDONE:
+            confirmed = record.state is ActionState.CONFIRMED
+            detail = f"undone by its actuator: {outcome.detail}" if confirmed else record.detail
+            self._end(record, ActionState.UNDONE, detail, now)
+        elif record.state is ActionState.UNDOING:
+            self._again(record, now)
+        elif outcome.did is Did.DONE:
+            self._ask("confirm", record, now)
+        else:
+            self.calls.failed(record.id, outcome.detail)
+            self._again(record, now)
+
+    def _again(self, record: ActionRecord, now: Seconds) -> None:
+        """Ask again later; often enough, what cannot be confirmed is taken back, and what cannot be that escalates."""
+        why = self.calls.why(record.id)
+        if self.calls.again(record.id, now):
+            return
+        if record.state is ActionState.CONFIRMED:
+            self._undo(record, f"cannot tell whether it was kept: {why}", now)
+        else:
+            self._end(record, ActionState.UNDO_FAILED, f"{record.detail}; undoing it failed: {why}", now)
 
     def _end(self, record: ActionRecord, state: ActionState, detail: str, now: Seconds) -> None:
         self.prober.forget(record.id)
+        self.calls.settled(record.id)
         self._set(replace(record, state=state, at=now, detail=detail, lease=False))
 
     # -- small parts --------------------------------------------------------------------------------------------
@@ -316,14 +333,8 @@ class Executor:
 
     def _order(self, record: ActionRecord) -> Order:
         kind = self.catalog.action[record.action.kind]
-        return Order(
-            id=record.id,
-            issuer=self.origin,
-            epoch=self.epoch,
-            action=record.action,
-            deadman_s=kind.prove_s + DEADMAN_SLACK_S,
-            witnesses=record.witnesses,
-        )
+        deadman_s = kind.prove_s + DEADMAN_SLACK_S
+        return Order(record.id, self.origin, self.epoch, record.action, deadman_s, EXPIRES_S, record.witnesses)
 
     def _hold(self, action: Action, now: Seconds) -> Seconds:
         """The lease's hold grows with flapping: doubled for every lease on this target that was lately reverted."""
@@ -334,14 +345,11 @@ class Executor:
         least = self.catalog.action[action.kind].hold_min_s
         return float(min(max(self.limits.hold_s * 2**lately, least), self.limits.hold_s_max))
 
-    def _call(self, tag: str, call: Callable[[], object]) -> None:
-        self._queue.append((tag, call))
-        self._pump()
+    def _ask(self, verb: str, record: ActionRecord, now: Seconds, until: Seconds = FOREVER) -> None:
+        self.calls.add(verb, self.by_kind[record.action.kind], self._order(record), until)
+        self._pump(now)
 
-    def _pump(self) -> None:
-        while self._queue and self.worker.start(LANE, *self._queue[0]):
-            self._queue.popleft()
-
-
-def _lease(kind: ActionKind) -> bool:
-    return not (kind.repair or kind.irreversible)
+    def _pump(self, now: Seconds) -> None:
+        for record in [self.live[action] for action in self.calls.pump(now) if action in self.live]:
+            detail = f"not begun within {EXPIRES_S:g} s: it was intended {now - record.at:.0f} s ago"
+            self._end(record, ActionState.EXPIRED, detail, now)

@@ -104,7 +104,7 @@ class Knowledge:
     ) -> list[Change]:
         """Match verdicts with open incidents, open new ones, close quiet ones.
 
-        busy: incidents with an action or a lease that has not ended; they do not close.
+        busy: incidents with an action or a lease that has not ended; they do not close, nor do those that escalated.
         """
         changes: list[Change] = []
         signs = {(s.code, s.component) for s in active}
@@ -136,7 +136,7 @@ class Knowledge:
         changes.extend(
             self._close(other, now, f"merged into {keep.id}")
             for other in rest
-            if {(s.code, s.component) for s in other.cause.explains} <= reach
+            if not other.escalated and {(s.code, s.component) for s in other.cause.explains} <= reach
         )
         return changes
 
@@ -211,6 +211,6 @@ class Knowledge:
             return None
         if incident.quiet_since is None:
             self.open[incident.id] = replace(incident, quiet_since=now)
-        elif now - incident.quiet_since >= self.hold_down_s and not busy:
+        elif now - incident.quiet_since >= self.hold_down_s and not busy and not incident.escalated:
             return self._close(incident, now, "symptoms stayed away and the data plane is well")
         return None

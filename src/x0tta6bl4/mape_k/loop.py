@@ -14,10 +14,12 @@ from dataclasses import replace
 from x0tta6bl4.catalog import ActionKind, Autonomy
 from x0tta6bl4.mape_k.analyzer import Analyzer
 from x0tta6bl4.mape_k.baseline import Baseline
+from x0tta6bl4.mape_k.calls import LANE
 from x0tta6bl4.mape_k.columns import Columns
 from x0tta6bl4.mape_k.commands import Commands, Control
 from x0tta6bl4.mape_k.detection import Detection
-from x0tta6bl4.mape_k.executor import LANE, Executor
+from x0tta6bl4.mape_k.escalation import escalate
+from x0tta6bl4.mape_k.executor import Executor
 from x0tta6bl4.mape_k.graph import Graph
 from x0tta6bl4.mape_k.guards import Limits, Situation
 from x0tta6bl4.mape_k.knowledge import Change, Knowledge
@@ -228,9 +230,7 @@ class Loop:
         changed = self.executor.take_changes()
         for record in changed:
             incident = self.knowledge.open.get(record.incident)
-            marks = []
-            if record.state is ActionState.APPLIED:
-                marks.append(self.knowledge.mark(record.incident, acted=True))
+            marks = [self.knowledge.mark(record.incident, acted=True)] if record.state is ActionState.APPLIED else []
             if incident is not None and record.state is ActionState.UNDO_FAILED:
                 self._learn(record, incident)
             if incident is not None and record.state in (ActionState.CONFIRMED, ActionState.UNDONE):
@@ -246,6 +246,9 @@ class Loop:
                 str(record.action.target),
                 action_data(record),
             )
+            if record.state is ActionState.UNDO_FAILED and not self.executor.irreversible(record):
+                why = f"{record.action.kind} on {record.action.target} could not be undone: {record.detail}"
+                escalate(self, now, record.incident, record.action.target, why)
         return changed
 
     def _learn(self, record: ActionRecord, incident: Incident) -> None:
@@ -322,7 +325,7 @@ class Loop:
         store = self.parts.store
         self.knowledge.restore(store.open_incidents(), store.statistics())
         self.executor.epoch = store.epoch
-        self.executor.restore(store.open_actions(), store.past_actions())
+        self.executor.restore(store.open_actions(), store.past_actions(), self.parts.clock.now())
 
     def run(
         self, stop: threading.Event, wake: threading.Event, pass_s: Seconds, see: Callable[[Iteration], None]

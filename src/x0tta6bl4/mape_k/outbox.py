@@ -122,6 +122,8 @@ def incident_data(incident: Incident, now: Seconds) -> dict[str, object]:
         ],
         "symptoms": [f"{s.code} on {s.component}" for s in incident.cause.explains[:20]],
         "since_age_s": round(now - incident.since, 3),
+        "severity": incident.severity.value,
+        "escalated": incident.escalated,
         "note": incident.note,
     }
 

@@ -31,7 +31,7 @@ FIELDS: Final = {
     "error": "type and text of an exception; the traceback follows in `traceback`",
     "traceback": "where the exception was raised",
 }
-_WARN: Final = ("incident.opened", "action.undo_failed", "action.refused")
+_WARN: Final = ("incident.opened", "incident.escalated", "action.undo_failed", "action.refused")
 
 log = logging.getLogger(f"{ROOT}.loop")
 

@@ -75,12 +75,19 @@ class NodeActuator:
 
     # -- the port -----------------------------------------------------------------------------------------------
 
-    @_one_at_a_time
     def apply(self, order: Order) -> Outcome:
-        """Do it; the same order twice is once. What cannot be done is an Outcome."""
+        """Do it; the same order twice is once. What cannot be done, or not in time any more, is an Outcome."""
+        return self._apply(order, self.clock.now())
+
+    @_one_at_a_time
+    def _apply(self, order: Order, arrived: Seconds) -> Outcome:
         known = self.applied.get(order.id)
         if known is not None:
             return Outcome(order.id, Did.DONE, "already done", known.before)
+        if order.id in self._ended:  # a copy that was long under way
+            return Outcome(order.id, Did.REFUSED, "it was taken back, or failed, before")
+        if not self.clock.now() - arrived <= order.expires_s:  # NaN is too late
+            return Outcome(order.id, Did.REFUSED, "the order has expired: it came too late to be begun")
         action = order.action
         try:
             if TARGETS.get(action.kind) != action.target.kind or _acts_on(action.target) != self.node:
@@ -126,6 +133,7 @@ class NodeActuator:
         try:
             self._undo(known.order.action, known.before)
         except (ResourceError, NotSupported, ConfigError) as error:
+            known.confirmed &= known.order.action.kind in IRREVERSIBLE  # nobody wants it: `expire` tries on
             return Outcome(order_id, Did.FAILED, str(error))
         self._end(order_id)
         return Outcome(order_id, Did.UNDONE)

@@ -6,7 +6,8 @@ import pytest
 
 from fakes import HeldWorker, RecordingActuator, ScriptedProber, counted
 from x0tta6bl4.catalog import ActionKind, Autonomy, Catalog, Proposal
-from x0tta6bl4.mape_k.executor import APPROVAL_S, DEADMAN_SLACK_S, LANE, Executor
+from x0tta6bl4.mape_k.calls import LANE
+from x0tta6bl4.mape_k.executor import APPROVAL_S, DEADMAN_SLACK_S, EXPIRES_S, Executor
 from x0tta6bl4.mape_k.guards import Limits
 from x0tta6bl4.model import Action, ActionState, Component, Did
 
@@ -206,9 +207,102 @@ def test_an_undo_that_fails_escalates():
     bench.prober.well = False
     bench.actuator.answers["undo"] = Did.FAILED
     bench.turn(0.5)
-    bench.turn(9.0)
-    assert bench.history[-1] == (S.UNDO_FAILED, "scripted failed")
+    for now in range(9, 72):
+        bench.turn(float(now))
+        assert bench.executor.live
+    bench.turn(72.0)
+    assert bench.history[-1] == (S.UNDO_FAILED, "not proven well in time; undoing it failed: scripted failed")
+    assert len(bench.actuator.asked("undo")) == 7
     assert bench.executor.live == {}
+
+
+def test_an_undo_that_failed_is_tried_again():
+    bench = Bench()
+    ident = bench.started()
+    bench.prober.well = True
+    bench.turn(0.5)
+    bench.turn(1.0)
+    bench.actuator.answers["undo"] = Did.FAILED
+    bench.turn(2.0)
+    bench.turn(12.0)
+    assert bench.states()[-1] is S.UNDOING
+    del bench.actuator.answers["undo"]
+    bench.turn(12.5)
+    assert bench.actuator.asked("undo") == [ident]
+    bench.turn(13.0)
+    assert bench.history[-1] == (S.UNDONE, "no longer needed")
+    assert bench.actuator.on == {}
+
+
+def test_an_undo_that_was_not_heard_but_done_is_read_as_done():
+    bench = Bench()
+    ident = bench.started()
+    bench.prober.well = False
+    bench.actuator.answers["undo"] = Did.UNKNOWN
+    bench.turn(0.5)
+    bench.actuator.on.clear()
+    bench.turn(9.0)
+    assert bench.history[-1] == (S.UNDONE, "not proven well in time")
+    assert bench.actuator.asked("resolve") == [ident]
+
+
+def test_a_confirmation_that_nobody_answered_is_asked_for_again():
+    bench = Bench()
+    ident = bench.started()
+    bench.prober.well, bench.sick = True, {BOX}
+    bench.actuator.answers["confirm"] = Did.UNKNOWN
+    bench.turn(0.5)
+    bench.turn(1.0)
+    del bench.actuator.answers["confirm"]
+    bench.turn(1.5)
+    assert bench.states()[-1] is S.CONFIRMED
+    bench.turn(2.0)
+    assert bench.actuator.calls[-2:] == [("resolve", ident), ("confirm", ident)]
+    assert bench.executor.live[ident].lease
+    assert S.UNDONE not in bench.states()
+
+
+def test_what_cannot_be_confirmed_is_taken_back():
+    bench = Bench()
+    bench.started()
+    bench.prober.well, bench.sick = True, {BOX}
+    bench.actuator.answers["confirm"] = Did.UNKNOWN
+    for now in range(80):
+        bench.turn(float(now))
+    assert bench.history[-1] == (S.UNDONE, "cannot tell whether it was kept: scripted unknown")
+    assert bench.actuator.on == {}
+
+
+def test_what_was_intended_too_long_ago_expires():
+    bench = Bench()
+    bench.propose(0.0)
+    bench.commit(EXPIRES_S + 0.1)
+    bench.release(EXPIRES_S + 0.1)
+    bench.commit(EXPIRES_S + 0.1)
+    assert bench.states() == [S.INTENDED, S.EXPIRED]
+    assert "not begun within 5 s" in bench.history[-1][1]
+    assert bench.actuator.calls == []
+    assert bench.executor.live == {}
+
+
+def test_what_waits_for_another_call_expires_too():
+    bench = Bench()
+    first, second = bench.propose(), bench.propose(target=FRIEND)
+    bench.commit(0.0)
+    bench.executor.advance(6.0)
+    bench.release(6.0)
+    bench.executor.advance(6.5)
+    bench.commit(6.5)
+    assert bench.actuator.asked("apply") == [first.id]
+    assert next(r for r in bench.executor.recent if r.id == second.id).state is S.EXPIRED
+
+
+def test_an_order_says_how_long_it_is_still_good_for():
+    bench = Bench()
+    record = bench.propose(0.0)
+    bench.commit(3.0)
+    bench.release(3.0)
+    assert bench.actuator.on[record.id].expires_s == 2.0
 
 
 def test_the_dead_man_timer_was_faster():
@@ -218,6 +312,8 @@ def test_the_dead_man_timer_was_faster():
     bench.actuator.on.clear()  # undone beside the interface, before the proof came
     bench.prober.well = True
     bench.turn(1.0)
+    bench.turn(2.0)
+    bench.turn(2.5)
     assert bench.states()[-2:] == [S.CONFIRMED, S.UNDONE]
     assert "undone by its actuator" in bench.history[-1][1]
     assert ident not in bench.executor.live

@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from x0tta6bl4.catalog import (
     Autonomy,
     Scope,
 )
+from x0tta6bl4.mape_k import commands
 from x0tta6bl4.mape_k.guards import Limits
 from x0tta6bl4.mape_k.inline import InlineWorker
 from x0tta6bl4.model import (
@@ -21,6 +23,8 @@ from x0tta6bl4.model import (
     IncidentState,
     Layout,
     Observation,
+    Outcome,
+    Severity,
     Window,
 )
 
@@ -168,7 +172,7 @@ def test_maintenance_is_no_incident():
 # -- a store that fails ---------------------------------------------------------------------------------------------
 
 
-def test_a_full_disk_loses_nothing_and_the_action_waits():
+def test_a_full_disk_loses_nothing_and_what_was_intended_too_long_ago_is_decided_anew():
     store = FullDiskStore("c")
     bench = Bench(store=store)
     store.full = True
@@ -181,9 +185,10 @@ def test_a_full_disk_loses_nothing_and_the_action_waits():
     assert store.tries > 5
     store.full = False
     bench.run(20)
-    assert bench.said() == HEALED
-    assert [e.seq for e in bench.events] == list(range(1, 8))
-    assert [e.type for e in store.events()] == HEALED
+    said = [*HEALED[:3], "action.expired", *HEALED[1:]]
+    assert bench.said() == said
+    assert [e.seq for e in bench.events] == list(range(1, 11))
+    assert [e.type for e in store.events()] == said
     assert [kind for kind, _ in bench.web.log] == ["restart"]
     assert bench.last.errors == {}
 
@@ -206,7 +211,9 @@ def test_nothing_is_said_or_done_while_the_commit_is_under_way():
     assert bench.web.log == []
     assert len(bench.loop.knowledge.open) == 1
     passes(30, {"read", "store", "actuator"})
-    assert bench.said() == HEALED
+    assert bench.said()[:3] == HEALED[:3]
+    assert bench.said().count("action.expired") == 1  # it was decided too long ago, and is decided anew
+    assert bench.said()[-5:] == HEALED[-5:]
     assert [kind for kind, _ in bench.web.log] == ["restart"]
 
 
@@ -256,6 +263,29 @@ def test_an_action_killed_between_commit_and_answer_is_not_issued_again():
     bench.run(0.5)
     assert bench.web.log == []
     assert bench.loop.executor.live == {} or intended.id not in bench.loop.executor.live
+
+
+# -- an undo that fails ---------------------------------------------------------------------------------------------
+
+
+def test_what_nobody_can_take_back_holds_its_incident_open_until_a_person_closes_it():
+    bench = Bench()
+    bench.web.demand = 2.0
+    bench.run(20)
+    bench.web.undo = lambda order_id: Outcome(order_id, Did.FAILED, "it is stuck")
+    bench.web.demand = 1.0
+    bench.run(120)
+    assert bench.said()[-2:] == ["action.undo_failed", "incident.escalated"]
+    bench.start()  # over a restart too
+    bench.run(30)
+    (incident,) = bench.loop.knowledge.open.values()
+    assert (incident.severity, incident.state) == (Severity.CRITICAL, IncidentState.OPEN)
+    assert incident.escalated.endswith("could not be undone: no longer needed; undoing it failed: it is stuck")
+    assert bench.events[-1].data["severity"] == "critical"
+    bench.loop.commands.post(partial(commands.close, incident=incident.id, reason="done by hand"))
+    bench.run(1)
+    assert bench.said()[-1] == "incident.closed"
+    assert bench.loop.knowledge.open == {}
 
 
 # -- sensors that fail ----------------------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ class IncidentRow(Shape):
     component: str = eg(COMPONENT)
     confidence: float = eg(0.93)
     severity: str = eg("major")
+    escalated: str = eg("", "What was left behind that a person has to take back; it is open until one closes it.")
     age_s: float = eg(12.4, "Since it was opened.")
     detect_s: float = eg(0.7, "From the first evidence to its opening.")
     open_s: float = eg(12.4, "For how long it was open, or is.")

@@ -62,6 +62,9 @@ def _status(told: Row) -> RenderableType:
         parts.append(grid("links not well", ill, *LINKS))
     if told["incidents_open"]:
         parts.append(grid("open incidents", told["incidents_open"], *INCIDENTS))
+        parts += [
+            Text(f"escalated: {row['escalated']}", "bold red") for row in told["incidents_open"] if row["escalated"]
+        ]
     parts += [
         Text(f"risk: {risk['title']}: {where}. {risk['remedy']}", "yellow") for risk, where in alike(told["risks"])
     ]
@@ -114,6 +117,8 @@ def _explained(told: Row) -> RenderableType:
     ]
     if told["acknowledged"]:
         parts.append(Text(f"seen by {told['acknowledged_by'] or 'a person'}"))
+    if told["escalated"]:
+        parts.append(Text(f"escalated: {told['escalated']}", "bold red"))
     parts += [Text(words) for words in (told["note"], told["evidence"]["detail"]) if words]
     parts.append(evidence(told["evidence"]))
     parts += [
