@@ -48,7 +48,7 @@ class Driven:
             self.store = SqlStore(f"sqlite:///{self.directory}/d.db", "c", clock=bench.clock, random=Chance())
             blocks = Blocks(self.directory / "readings")
             bench.start(store=self.store, new_id=Ids(bench.clock, Chance(), self.store.epoch))
-            commands.replay(bench.loop, self.store.standing(commands.STANDING))
+            commands.replay(bench.loop, self.store.standing(commands.STANDING), self.store.windows())
             publisher.archive = StoreArchive(self.store, blocks, bench.clock, publisher.archive)
             publisher.knowledge.keep_in(self.store, bench.clock)
         bench.loop.commands = publisher.commands

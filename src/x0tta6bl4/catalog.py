@@ -59,8 +59,7 @@ class SymptomRule:
     above: bad is at or above raise_at (else at or below). excess: the thresholds are counted from what the
     baseline expects. score: they are scores of the baseline in [0, 1], for deviations in either direction.
     raise_after_s, clear_after_s: for how long the evidence must hold. duration: the value is itself a duration in ms
-    (a silence), so that it dates its own evidence. needs: other metrics of the same component that must be at least
-    so large.
+    (a silence), so that it dates its own evidence.
     """
 
     code: str

@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from x0tta6bl4.catalog import Scope
 from x0tta6bl4.clock import SystemClock
 from x0tta6bl4.core import alerts
@@ -20,13 +22,15 @@ from x0tta6bl4.core.controller import Controller, ControllerSettings, NodeAges
 from x0tta6bl4.core.knowledge_base import Beside
 from x0tta6bl4.core.mesh_view import mesh_view
 from x0tta6bl4.core.plugins import Plugged, Plugins, Site, load
+from x0tta6bl4.core.setting_groups import NodeSettings
 from x0tta6bl4.core.settings import Settings
-from x0tta6bl4.core.store import Blocks, Ids, Recorder, SqlStore
+from x0tta6bl4.core.store import Blocks, Ids, Recorder, Retention, SqlStore
 from x0tta6bl4.core.store.archive import StoreArchive
+from x0tta6bl4.core.store.times import DAY_S
 from x0tta6bl4.core.view import Publisher, Source
 from x0tta6bl4.core.watched import watched
 from x0tta6bl4.core.workers import ThreadWorker
-from x0tta6bl4.errors import ConfigError
+from x0tta6bl4.errors import ConfigError, StoreError
 from x0tta6bl4.lab.participants import (
     CONTROLLER,
     ControllerPorts,
@@ -35,6 +39,7 @@ from x0tta6bl4.lab.participants import (
 )
 from x0tta6bl4.mape_k import commands
 from x0tta6bl4.model import Iteration
+from x0tta6bl4.network import names
 from x0tta6bl4.network.actuators import KINDS
 from x0tta6bl4.network.journal import FileJournal
 from x0tta6bl4.network.probe import Hellos
@@ -108,11 +113,24 @@ def inventory(settings: Settings) -> tuple[str, str, tuple[DeclaredNode, ...], M
     return me, seat, tuple(n.declared() for n in mesh.inventory), {n.name: n.ip for n in mesh.inventory}
 
 
+def with_inventory(settings: Settings) -> Settings:
+    """The same; where no node is declared, with those that were when this machine's agent last ran."""
+    if settings.mesh.inventory:
+        return settings
+    url = store_url(settings, agent=True)
+    try:
+        with SqlStore(url, "command", clock=SystemClock(), random=random.SystemRandom(), reader=True) as store:
+            nodes = tuple(NodeSettings.model_validate(dict(facts)) for facts in store.inventory().values())
+    except (StoreError, ValidationError):  # there is none yet, or it is another version's
+        return settings
+    return settings.model_copy(update={"mesh": settings.mesh.model_copy(update={"inventory": nodes})})
+
+
 class MachineSource:
     """Runs this node's agent, and the controller where this node is the seat, on a thread of their own."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._settings = settings = with_inventory(settings)
         self.me, self.seat, self.nodes, self._peers = inventory(settings)
         self.title = f"mesh {settings.mesh.interface} of {self.me}" + (", controller" if self.me == self.seat else "")
         self._clock = SystemClock()
@@ -169,9 +187,13 @@ class MachineSource:
     ) -> tuple[Agent | Controller, Recorder]:
         """A participant that goes on where its store ends, and what keeps its passes and readings."""
         store = self._store(stack, name)
+        expected = self._settings.mesh.inventory
+        store.keep_inventory({names.node(node.name): node.model_dump(mode="json") for node in expected})
         blocks = stack.enter_context(closing(Blocks(self._settings.store.path / f"readings-{name}")))
         participant = build(stack, store, blocks)
-        recorder = stack.enter_context(closing(Recorder(store, blocks, self._clock, participant.loop.columns)))
+        days = self._settings.store
+        keep = Retention(days.keep_passes_days * DAY_S, days.keep_events_days * DAY_S)
+        recorder = stack.enter_context(closing(Recorder(store, blocks, self._clock, participant.loop.columns, keep)))
         stack.callback(participant.close)
         return participant, recorder
 
@@ -228,7 +250,7 @@ class MachineSource:
 
         ports = ControllerPorts(transport, self._clock, self._random, self.nodes, self.seat, emit=lambda event: None)
         made = watched(build, ports, told, publisher.commands)
-        commands.replay(made.loop, store.standing(commands.STANDING))
+        commands.replay(made.loop, store.standing(commands.STANDING), store.windows())
         publisher.incoming.restore(store.standing(alerts.TYPES))
         publisher.archive = StoreArchive(store, blocks, self._clock, publisher.archive)
         publisher.knowledge.keep_in(store, self._clock)

@@ -21,6 +21,7 @@ KNOWLEDGE_NAMES = ("runbooks", "incidents", "notes", "pages")  # what is known i
 Autonomy = Literal["observe", "advise", "approve", "act"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Ratio = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Mac = Annotated[str, Field(pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")]
 
@@ -67,6 +68,15 @@ class StoreSettings(Group):
         default="",
         description="SQLAlchemy URL of the database. Empty: SQLite, `decisions.db` in store.directory. "
         "`sqlite://` keeps nothing on disk.",
+    )
+    keep_passes_days: NotNegative = Field(
+        default=30.0,
+        description="Days for which passes that decided something are kept; time travel goes back so far. 0: for good.",
+    )
+    keep_events_days: NotNegative = Field(
+        default=90.0,
+        description="Days for which events are kept that belong to no incident, and windows that have ended. 0: for "
+        "good. Incidents with their history, actions, plans and outcomes are always kept for good.",
     )
 
     @property
@@ -281,7 +291,8 @@ class MeshSettings(Group):
     )
     inventory: tuple[NodeSettings, ...] = Field(
         default=(),
-        description="The expected nodes, so that one that never came is missed. `x0t run` needs it, `demo` does not.",
+        description="The expected nodes, so that one that never came is missed. `x0t run` needs it, `demo` does not. "
+        "Empty: those that were declared when this machine's agent last ran.",
     )
 
     @property

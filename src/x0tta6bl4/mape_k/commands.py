@@ -28,7 +28,7 @@ Command = Callable[["Loop", Seconds], T]
 WINDOWS_MAX: Final = 256
 CONTROL, POLICY = "control.changed", "policy.changed"
 WINDOW_ADDED, WINDOW_REMOVED = "window.added", "window.removed"
-STANDING: Final = (CONTROL, POLICY, WINDOW_ADDED, WINDOW_REMOVED)
+STANDING: Final = (CONTROL, POLICY)
 """Types of events that hold until another one replaces them: a restarted loop takes them up again."""
 
 
@@ -232,18 +232,13 @@ def tell(loop: Loop, now: Seconds, events: Iterable[tuple[str, str, Mapping[str,
         loop.outbox.say(kind, now, component=component, data=data)
 
 
-def replay(loop: Loop, events: Iterable[Event]) -> None:
-    """Take up what people had set before a restart, oldest first; windows that have ended stay away."""
-    offset = loop.parts.clock.utc() - loop.parts.clock.now()
+def replay(loop: Loop, events: Iterable[Event], windows: Iterable[Window] = ()) -> None:
+    """Take up what people had set before a restart: events of the types of `STANDING`, oldest first, and windows."""
     for event in events:
         data: Mapping[str, Any] = event.data
         if event.type == CONTROL:
             _set_control(loop, Control(bool(data["paused"]), str(data["reason"])), bool(data["kill_switch"]))
         elif event.type == POLICY and data["kind"] in loop.parts.catalog.action:
             _set_policy(loop, str(data["kind"]), Autonomy(str(data["level"])))
-        elif event.type == WINDOW_ADDED:
-            start, end = float(data["start_utc"]) - offset, float(data["end_utc"]) - offset
-            if end > loop.parts.clock.now():
-                loop.expect(Window(Component.parse(event.component), start, end, str(data["reason"]), str(data["id"])))
-        elif event.type == WINDOW_REMOVED:
-            loop.knowledge.windows = [w for w in loop.knowledge.windows if w.id != data["id"]]
+    for window in windows:
+        loop.expect(window)

@@ -2,7 +2,8 @@
 
 The dead-man timer is here, beside the interface: an order that nobody confirms in time is undone by `expire`,
 whoever issued it. The journal (a small JSON file where a path is given) survives this process: at start, what was
-not confirmed is undone.
+not confirmed is undone. It survives a reboot of the node too, which the settings of its network do not: entries of
+an earlier boot are known as not there any more.
 """
 
 from __future__ import annotations
@@ -97,7 +98,8 @@ class NodeActuator:
             return Outcome(order.id, Did.FAILED, str(error))
         except (ValueError, KeyError, TypeError, IndexError) as error:
             return Outcome(order.id, Did.REFUSED, f"malformed order: {type(error).__name__}: {error}")
-        self.applied[order.id] = Applied(order, before, self.clock.now())
+        boot = "" if self.journal is None else self.kernel.boot_id()
+        self.applied[order.id] = Applied(order, before, self.clock.now(), boot=boot)
         try:
             self._write()  # before anything is touched: a process that is killed now leaves a trace
             change()
@@ -199,11 +201,21 @@ class NodeActuator:
     def recover(self) -> list[Outcome]:
         """At start: take back what an earlier process applied and did not confirm; take up what it confirmed.
 
+        What was applied in an earlier boot of the node went with it, confirmed or not: nothing is touched.
         Raises ConfigError where the journal is not one.
         """
         if self.journal is None:
             return []
         self.applied.update((known.order.id, known) for known in self.journal.read(self.clock.now()))
+        return [*self._forget_earlier_boots(self.kernel.boot_id()), *self._take_back_unproven()]
+
+    def _forget_earlier_boots(self, boot: str) -> list[Outcome]:
+        gone = [i for i, known in self.applied.items() if boot and known.boot and known.boot != boot]
+        for order_id in gone:
+            self._end(order_id)
+        return [Outcome(order_id, Did.UNDONE, "the node was restarted since") for order_id in gone]
+
+    def _take_back_unproven(self) -> list[Outcome]:
         unproven = [a.order for a in self.applied.values() if not a.confirmed]
         for order in unproven:
             if order.action.kind == "bounce-interface":  # the second half may never have come

@@ -17,12 +17,16 @@ Before = dict[str, float | str]
 
 @dataclass
 class Applied:
-    """One order that was carried out and not taken back. before: what undoing it restores."""
+    """One order that was carried out and not taken back.
+
+    before: what undoing it restores. boot: the boot of the node that it was carried out in, "" where nobody knew.
+    """
 
     order: Order
     before: Before
     at: Seconds
     confirmed: bool = False
+    boot: str = ""
     retry_at: Seconds = float("-inf")
 
 
@@ -94,6 +98,7 @@ def _text(applied: Iterable[Applied]) -> str:
             "deadman_s": one.order.deadman_s,
             "before": one.before,
             "confirmed": one.confirmed,
+            "boot": one.boot,
         }
         for one in applied
     ]
@@ -105,5 +110,6 @@ def _applied(text: str, now: Seconds) -> list[Applied]:
     for entry in json.loads(text):
         action = Action(entry["kind"], Component.parse(entry["target"]), entry["parameters"])
         order = Order(entry["id"], entry["issuer"], entry["epoch"], action, entry["deadman_s"])
-        found.append(Applied(order, entry["before"], now, entry["confirmed"]))
+        boot = entry.get("boot", "")  # an earlier version wrote none
+        found.append(Applied(order, entry["before"], now, entry["confirmed"], boot))
     return found

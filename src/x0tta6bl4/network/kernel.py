@@ -82,7 +82,7 @@ class Kernel(Protocol):
     """
 
     def boot_id(self) -> str:
-        """Changes with every boot."""
+        """Changes with every boot; "" where nobody can tell."""
         ...
 
     def mesh(self) -> Mesh:

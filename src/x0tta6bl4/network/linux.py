@@ -54,8 +54,13 @@ class LinuxKernel:
         self._batadv.close()
 
     def boot_id(self) -> str:
-        """Changes with every boot."""
-        return self._boot_id or BOOT_ID.read_text(encoding="ascii").strip()
+        """Changes with every boot; "" where the machine does not say (a container without it in its /proc)."""
+        if self._boot_id:
+            return self._boot_id
+        try:
+            return BOOT_ID.read_text(encoding="ascii").strip()
+        except OSError:
+            return ""
 
     def _on_mesh(self, call: Callable[[int], T]) -> T:
         """Call with the mesh interface's index; looked up anew where the one we knew is gone (a reboot)."""

@@ -9,12 +9,11 @@ from typing import Final
 from x0tta6bl4.catalog import RiskRule, View
 from x0tta6bl4.mape_k.graph import cut_points
 from x0tta6bl4.model import Component, Risk
+from x0tta6bl4.network import airtime, names
 from x0tta6bl4.network.kernel import MTU_MIN_BYTES
 
-SLOW_INTERVAL_MS: Final = 500  # six intervals are how long batman-adv follows a dead link
-AIRTIME_NODES_MAX: Final = (
-    100  # up to here 5 originator messages a second for each node are well under 1 % of 10 Mbit/s
-)
+CLEARLY_SLOWER: Final = 2  # times the interval that the airtime allows
+ALIKE: Final = ("orig_interval_ms", "hop_penalty", "algorithm_v")
 
 
 def fragile_primary(view: View) -> Sequence[Risk]:
@@ -70,23 +69,37 @@ def single_ways(view: View) -> Sequence[Risk]:
 
 
 def slow_interval(view: View) -> Sequence[Risk]:
-    """An originator interval slower than the airtime allows: dead links are followed five intervals long."""
-    nodes = view.components("node")
-    if len(nodes) > AIRTIME_NODES_MAX:
-        return []
-    return [
-        Risk(
-            "slow-originator-interval",
-            node,
-            f"dead links are followed for about {5 * interval / 1000:.0f} s",
-            "batctl orig_interval 200 (BATMAN_IV, on every node)",
-            f"orig_interval {interval:.0f} ms, {len(nodes)} nodes",
-        )
-        for node in nodes
-        if view.value(node, "algorithm_v") == 0.0
-        and (interval := view.value(node, "orig_interval_ms")) is not None
-        and interval > SLOW_INTERVAL_MS
-    ]
+    """An originator interval clearly slower than the airtime allows: dead links are followed five intervals long.
+
+    BATMAN_V too leaves a dead link only once another way leads by five originator messages
+    (BATADV_OGM_MAX_ORIGDIFF in batadv_v_ogm_route_update); its ELP interval says how fast throughput is measured.
+    """
+    nodes, stations = view.components("node"), _stations(view)
+    found = []
+    for node in nodes:
+        interval, v = view.value(node, "orig_interval_ms"), view.value(node, "algorithm_v")
+        if interval is None or v is None:
+            continue
+        fastest = airtime.fastest_interval_ms(len(nodes), stations, v=bool(v))
+        if fastest is not None and interval > CLEARLY_SLOWER * fastest:
+            share = airtime.share(len(nodes), stations, fastest, v=bool(v))
+            found.append(
+                Risk(
+                    "slow-originator-interval",
+                    node,
+                    f"dead links are followed for about {5 * interval / 1000:.0f} s",
+                    f"batctl orig_interval {fastest} (on every node)",
+                    f"orig_interval {interval:.0f} ms; {fastest} ms takes {share:.2%} of 10 Mbit/s "
+                    f"with {len(nodes)} nodes, {stations} of them on one medium",
+                )
+            )
+    return found
+
+
+def _stations(view: View) -> int:
+    """How many nodes send on the busiest medium: an interface and all that it hears."""
+    heard = Counter(names.ends(link)[1] for link in view.components("link"))
+    return 1 + max(heard.values(), default=1)
 
 
 def loop_avoidance(view: View) -> Sequence[Risk]:
@@ -105,22 +118,52 @@ def loop_avoidance(view: View) -> Sequence[Risk]:
 
 
 def different_settings(view: View) -> Sequence[Risk]:
-    """Nodes on other settings than most."""
-    found: list[Risk] = []
-    for metric in ("orig_interval_ms", "hop_penalty", "algorithm_v"):
-        values: dict[Component, float] = {}
-        for node in view.components("node"):
-            value = view.value(node, metric)
-            if value is not None:
-                values[node] = value
-        if len(set(values.values())) > 1:
-            usual = Counter(values.values()).most_common(1)[0][0]
-            found.extend(
-                Risk("different-settings", n, f"{metric} differs from most", f"set it to {usual:g}", f"{v:g}")
-                for n, v in values.items()
-                if v != usual
-            )
-    return found
+    """Nodes on other settings than most, and interfaces on another MTU than their neighbours.
+
+    The gateway mode is left out: a mesh has a few servers among many clients, on purpose.
+    """
+    nodes = view.components("node")
+    # Loop avoidance matters between the nodes that are bridged to a LAN; the others need none (`loop_avoidance`).
+    bridged = [node for node in nodes if view.value(node, "bridged") == 1.0]
+    found = [risk for metric in ALIKE for risk in _unlike_most(view, nodes, metric)]
+    return [*found, *_unlike_most(view, bridged, "bridge_loop_avoidance"), *_unlike_neighbours(view)]
+
+
+def _unlike_most(view: View, nodes: Sequence[Component], metric: str) -> list[Risk]:
+    known = ((node, view.value(node, metric)) for node in nodes)
+    values = {node: value for node, value in known if value is not None}
+    if len(set(values.values())) < 2:
+        return []
+    usual = Counter(values.values()).most_common(1)[0][0]
+    return [
+        Risk("different-settings", n, f"{metric} differs from most", f"set it to {usual:g}", f"{v:g}")
+        for n, v in values.items()
+        if v != usual
+    ]
+
+
+def _unlike_neighbours(view: View) -> list[Risk]:
+    """Interfaces with a smaller MTU than one they hear; what is too small by itself is `small_mtu`."""
+    larger: dict[Component, float] = {}
+    for link in view.components("link"):
+        far, near = (names.interface(*end) for end in names.ends(link))
+        theirs, ours = (_mtu(view, interface) for interface in (far, near))
+        if theirs is not None and ours is not None and MTU_MIN_BYTES <= ours < theirs:
+            larger[near] = max(theirs, larger.get(near, 0.0))
+    return [
+        Risk(
+            "different-settings",
+            near,
+            "its MTU is smaller than a neighbour's, whose larger frames are lost here",
+            f"ip link set {near.name.partition(':')[2]} mtu {mtu:.0f}, or the smaller one on the neighbour",
+            f"MTU {_mtu(view, near):.0f}, the neighbour's is {mtu:.0f}",
+        )
+        for near, mtu in larger.items()
+    ]
+
+
+def _mtu(view: View, interface: Component) -> float | None:
+    return view.value(interface, "mtu_bytes") if view.value(interface, "attached") == 1.0 else None
 
 
 RULES: Final[tuple[RiskRule, ...]] = (

@@ -13,7 +13,8 @@ import pytest
 from x0tta6bl4.core.controller import Controller
 from x0tta6bl4.core.machine import REBOOT_S, MachineSource, going_down, leave, withdraw
 from x0tta6bl4.core.settings import Settings
-from x0tta6bl4.core.store import Blocks
+from x0tta6bl4.core.store import Blocks, SqlStore
+from x0tta6bl4.errors import ConfigError
 from x0tta6bl4.lab.participants import CONTROLLER, ControllerPorts
 from x0tta6bl4.mape_k.inline import InlineWorker
 from x0tta6bl4.model import Action, Component, Did, Order
@@ -49,9 +50,13 @@ class Nobody:
         return ()
 
 
-def ran(directory, clock, seconds):
-    """One life of the controller: (the events it said, the passes that its recorder has not kept)."""
-    source = MachineSource(Settings(mesh={"node": "n1", "inventory": NODES}, store={"directory": str(directory)}))
+def settings(directory, nodes=NODES, **store):
+    return Settings(mesh={"node": "n1", "inventory": nodes}, store={"directory": str(directory), **store})
+
+
+def ran(directory, clock, seconds, made=None):
+    """One life of the controller: the events it said."""
+    source = MachineSource(made or settings(directory))
     source._clock = clock
     said, identities = [], (f"{clock.at:.0f}-{n}" for n in itertools.count())
 
@@ -90,6 +95,48 @@ def test_a_controller_that_starts_again_counts_on_and_keeps_its_passes(tmp_path)
     assert second, "the second life must say something, or this shows nothing"
     assert kept(tmp_path)[0] == list(range(1, len(first) + len(second) + 1))
     assert kept(tmp_path)[1] > passes
+
+
+def test_the_inventory_is_kept_and_taken_up_where_no_node_is_declared(tmp_path):
+    def build(stack, store, blocks):
+        return SimpleNamespace(loop=SimpleNamespace(columns=None), close=lambda: None)
+
+    with pytest.raises(ConfigError, match="declare your nodes first"):
+        MachineSource(settings(tmp_path, ()))
+    first = MachineSource(settings(tmp_path))
+    with ExitStack() as stack:
+        first._member(stack, first.me, build)
+    again = MachineSource(settings(tmp_path, ()))
+    assert (again.nodes, again._peers, again.seat) == (first.nodes, first._peers, "n1")
+    assert again.nodes[1].interfaces[0].mac == "02:00:00:00:00:02"
+    with ExitStack() as stack:
+        again._member(stack, again.me, build)
+    one = MachineSource(settings(tmp_path, NODES[:1]))  # what is declared now counts
+    with ExitStack() as stack:
+        one._member(stack, one.me, build)
+        one._member(stack, CONTROLLER, build)
+    assert [node.name for node in MachineSource(settings(tmp_path, ())).nodes] == ["n1"]
+    with SqlStore(f"sqlite:///{tmp_path}/decisions.db", "c", clock=Hand(), random=random.Random(1)) as store:
+        assert list(store.inventory()) == [Component("node", "n1")]
+
+
+def test_an_inventory_of_another_version_is_none(tmp_path):
+    with SqlStore(f"sqlite:///{tmp_path}/agent.db", "n1", clock=Hand(), random=random.Random(1)) as store:
+        store.keep_inventory({Component("node", "n1"): {"name": "n1", "colour": "red"}})
+    with pytest.raises(ConfigError, match="declare your nodes first"):
+        MachineSource(settings(tmp_path, ()))
+
+
+def test_a_controller_prunes_what_its_settings_keep_no_longer(tmp_path, monkeypatch):
+    monkeypatch.setattr("x0tta6bl4.core.store.recorder.PRUNE_EVERY_S", 5.0)
+    clock = Hand()
+    ran(tmp_path, clock, 70.0)
+    assert kept(tmp_path)[1] > 0
+    clock.at += 3 * 3600.0
+    with closing(sqlite3.connect(tmp_path / "decisions.db")) as database:
+        old = database.execute("SELECT max(at_utc) FROM iterations").fetchone()[0]
+        ran(tmp_path, clock, 10.0, settings(tmp_path, keep_passes_days=0.1))
+        assert database.execute("SELECT count(*) FROM iterations WHERE at_utc <= ?", [old]).fetchone() == (0,)
 
 
 def test_readings_lie_in_blocks(tmp_path):

@@ -3,11 +3,13 @@
 import random
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from x0tta6bl4.core.store import Blocks, Recorder, SqlStore, StoreBusy
+from x0tta6bl4.core.store import Blocks, Recorder, Retention, SqlStore, StoreBusy
+from x0tta6bl4.core.store.recorder import PRUNE_EVERY_S
 from x0tta6bl4.mape_k.columns import Columns
 from x0tta6bl4.model import Component, Event, Iteration, Layout, Observation
 from x0tta6bl4.network.catalog import mesh_catalog
@@ -33,6 +35,13 @@ class Slow(SqlStore):
     """Waits, or fails, as it is told to."""
 
     gate, fail = None, False
+    pruned = ()
+
+    def prune(self, keep):
+        if self.gate is not None:
+            self.gate.wait(10)
+        super().prune(keep)
+        self.pruned += (keep,)
 
     def commit(self, **what):
         if self.gate is not None:
@@ -141,3 +150,40 @@ def test_what_could_not_be_kept_is_told_and_tried_again_in_order(parts, clock):
     recorder.close()
     assert numbers(store) == [1, 2]
     assert recorder.errors == {}
+
+
+def test_what_is_too_old_is_dropped_once_an_hour_and_nothing_waits_for_it(parts, clock):
+    store, blocks, columns = parts
+    keep = Retention(passes_s=7000.0)
+    recorder = Recorder(store, blocks, clock, columns, keep)
+    recorder.see(passed(1))
+    until(lambda: numbers(store) == [1])
+    for hour in (1, 2, 3):
+        clock.at += PRUNE_EVERY_S - 1.0
+        recorder.see(passed(2, deciding=False))
+        assert len(store.pruned) == hour - 1
+        clock.at += 1.0
+        recorder.see(passed(2, deciding=False))
+        until(lambda n=hour: store.pruned == (keep,) * n)
+        recorder._collect()
+        assert numbers(store) == ([1] if hour == 1 else [])
+    store.gate = threading.Event()
+    clock.at += PRUNE_EVERY_S
+    began = time.monotonic()
+    recorder.see(replace(passed(3), at=clock.at))
+    assert time.monotonic() - began < 1.0
+    store.gate.set()
+    recorder.close()
+    assert recorder.errors == {}
+    assert numbers(store) == [3]
+
+
+def test_a_wall_clock_that_was_set_is_taken_up_though_nothing_was_decided(parts, clock):
+    store, blocks, columns = parts
+    recorder = Recorder(store, blocks, clock, columns)
+    utc = clock.utc
+    clock.utc = lambda: utc() + 3600.0
+    assert store.stepped
+    recorder.see(passed(1, deciding=False))
+    until(lambda: not store.stepped)
+    recorder.close()

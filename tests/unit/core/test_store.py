@@ -16,9 +16,20 @@ import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from x0tta6bl4.core.store import SqlStore, StoreBusy, StoreCorrupt, StoreFull, StoreInUse, StoreTooNew, restore, schema
+from x0tta6bl4.core.store import (
+    Retention,
+    SqlStore,
+    StoreBusy,
+    StoreCorrupt,
+    StoreFull,
+    StoreInUse,
+    StoreTooNew,
+    restore,
+    schema,
+)
 from x0tta6bl4.core.store.engine import connect, parse
 from x0tta6bl4.errors import ConfigError, NotSupported, StoreError, Temporary
+from x0tta6bl4.mape_k.commands import POLICY, WINDOW_ADDED, WINDOW_REMOVED
 from x0tta6bl4.model import (
     Action,
     ActionRecord,
@@ -285,8 +296,8 @@ def test_a_reader_sees_what_is_there_beside_the_controller_and_changes_nothing(p
         assert [one.id for one in reader.open_incidents()] == ["i1", "i2"]
         for change in (
             lambda: reader.commit(incidents=[incident(3)]),
-            lambda: reader.drop_window("x"),
-            lambda: reader.put_inventory(NODE, {}),
+            lambda: reader.prune(Retention()),
+            lambda: reader.keep_inventory({NODE: {}}),
         ):
             with pytest.raises(StoreError, match="reading only"):
                 change()
@@ -371,7 +382,7 @@ def test_every_row_has_its_origin_and_a_sequence_of_its_own(store):
     store.commit(
         incidents=[incident()], actions=[record()], events=[Event(1, 70.0, "", "x"), Event(2, 70.0, "n9", "x")]
     )
-    store.put_inventory(NODE, {"mac": "02:00"})
+    store.keep_inventory({NODE: {"mac": "02:00"}})
     store.commit(incidents=[incident(note="seen")])
     seqs = []
     with store._engine.connect() as connection:
@@ -385,45 +396,163 @@ def test_every_row_has_its_origin_and_a_sequence_of_its_own(store):
     assert max(seqs) == last
 
 
-def test_the_inventory_is_kept_until_dropped(path, store):
-    store.put_inventory(NODE, {"macs": ["02:01", "02:02"], "seat": True})
-    store.put_inventory(NODE, {"macs": ("02:03",)})
-    store.put_inventory(Component("node", "n2"), {})
+def test_the_inventory_is_what_was_expected_last(path, store):
+    store.keep_inventory({NODE: {"macs": ["02:01", "02:02"], "seat": True}, Component("node", "n3"): {}})
+    expected = {NODE: {"macs": ("02:03",)}, Component("node", "n2"): {}}
+    store.keep_inventory(expected)
     store.close()
     with opened(path) as again:
-        assert again.inventory() == {NODE: {"macs": ("02:03",)}, Component("node", "n2"): {}}
-        again.drop_inventory(NODE)
-        assert list(again.inventory()) == [Component("node", "n2")]
+        assert again.inventory() == expected
+        again.keep_inventory(expected)  # what is the same is not written again
+        with again.reading() as reader:
+            assert {row.seq for row in reader.rows(sqlalchemy.select(schema.inventory))} == {3, 4}
+        again.keep_inventory({})
+        assert again.inventory() == {}
 
 
-def test_windows_are_kept_until_they_end_or_are_dropped(path):
+def added(number, start, end, offset):
+    data = {"id": f"w{number}", "start_utc": start + offset, "end_utc": end + offset, "reason": "kernel"}
+    return Event(number, 100.0, "c", WINDOW_ADDED, "", str(NODE), data)
+
+
+def test_windows_stand_from_the_event_that_says_so_until_they_end_or_are_taken_back(path):
     clock = Hand()
+    offset = clock.wall - clock.at
     with opened(path, clock) as store:
-        first = store.put_window(Window(NODE, 90.0, 160.0, "new kernel"))
-        store.put_window(Window(NODE, 500.0, 600.0, "later"))
-        store.put_window(Window(NODE, 10.0, 99.0, "over"))
-        assert store.windows()[first] == Window(NODE, 90.0, 160.0, "new kernel")
-        assert [one.reason for one in store.windows().values()] == ["new kernel", "later"]
-        store.drop_window(first)
-        assert [one.reason for one in store.windows().values()] == ["later"]
+        said = [added(1, 90.0, 160.0, offset), added(2, 500.0, 600.0, offset), added(3, 10.0, 99.0, offset)]
+        store.commit(events=said)
+        store.commit(events=said)
+        assert [one.id for one in store.windows()] == ["w1", "w2"]
+        assert store.windows()[0] == Window(NODE, 90.0, 160.0, "kernel", "w1")
+        store.commit(events=[Event(4, 100.0, "c", WINDOW_REMOVED, "", str(NODE), {"id": "w1"})])
+        store.commit(events=[replace(added(5, 90.0, 160.0, offset), origin="n9")])  # another loop's, not ours
+        assert [one.id for one in store.windows()] == ["w2"]
     with opened(path, Hand(now=0.0, utc=clock.wall + 100.0)) as store:
-        assert next(iter(store.windows().values())).start == pytest.approx(300.0)
+        assert store.windows()[0].start == pytest.approx(300.0)
+
+
+EARLY = Event(1, 10.0, "c", "x")
+PLAN = Plan("p1", "i1", 52.0, (Candidate(Action("reboot", NODE), 1.0, 0.1, 0.5, 0),), (), 1.0, {"hour": 2.0}, 3)
 
 
 def test_prune_drops_old_passes_and_events_but_never_decisions(store):
-    store.commit(
-        incidents=[incident()],
-        events=[Event(n, 10.0 * n, "c", "x") for n in range(1, 6)],
-        iterations=[passed(1, at=10.0, events=(Event(1, 10.0, "c", "x"),))],
-    )
-    store.prune(1_800_000_000.0 - 100.0 + 35.0)
+    events = [Event(n, 10.0 * n, "c", "x") for n in range(1, 6)]
+    store.commit(incidents=[incident()], events=events, iterations=[passed(1, at=10.0, events=(EARLY,))])
+    store.prune(Retention(passes_s=65.0, events_s=65.0))
     assert [one.seq for one in store.events()] == [4, 5]
     assert store.iterations() == []
     store.commit(events=[Event(n, 10.0, "n2", "x") for n in (1, 2)])
-    store.prune(2e9)
+    store.prune(Retention(1e-6, 1e-6))
     assert (store.last_event(), store.last_event("n2")) == (5, 2)
     assert [one.seq for one in store.events(source="n2")] == [2]
     assert len(store.open_incidents()) == 1
+
+
+@pytest.mark.parametrize(("keep", "passes", "events"), [((0.0, 1.0), 1, [9]), ((1.0, 0.0), 0, [1, 9])])
+def test_what_is_kept_for_good_is_not_pruned(store, keep, passes, events):
+    store.commit(events=[EARLY, Event(9, 99.9, "c", "x")], iterations=[passed(1, at=10.0, events=(EARLY,))])
+    store.prune(Retention(*keep))
+    assert (len(store.iterations()), [one.seq for one in store.events()]) == (passes, events)
+
+
+def test_prune_keeps_the_history_of_incidents_actions_that_go_on_and_what_people_set(store):
+    kinds = ("incident.opened", "plan.made", "action.applied", "plan.refused", "incident.closed")
+    of = {"i1": 0, "i2": 10}
+    told = [Event(of[i] + n, 10.0, "c", kind, i) for i in of for n, kind in enumerate(kinds, 1)]
+    offset = store._clock.wall - store._clock.at
+    windows = [replace(added(n, 10.0, end, offset), at=10.0) for n, end in ((22, 20.0), (23, 900.0))]
+    people = [Event(21, 10.0, "c", POLICY), *windows]
+    closed = incident(2, state=IncidentState.CLOSED, closed_at=60.0)
+    running = record(1, ActionState.PROVING, applied_at=61.0)
+    ended = replace(record(2, ActionState.UNDONE, applied_at=61.0), incident="i2")
+    store.commit(
+        incidents=[incident(acted=True), closed],
+        actions=[running, ended],
+        plans=[PLAN],
+        events=[*told, *people, Event(99, 10.0, "c", "x")],
+    )
+    before = [(h.actions, h.plans, h.outcomes, h.timeline) for h in map(store.incident, of)]
+    store.prune(Retention(1.0, 1.0))
+    assert [one.seq for one in store.events()] == [1, 2, 3, 4, 5, 11, 13, 15, 21, 99]
+    assert [(h.actions, h.plans, h.outcomes, h.timeline) for h in map(store.incident, of)] == before
+    assert (store.open_actions(), len(store.open_incidents()), len(store.incidents())) == ([running], 1, 2)
+    assert [one.id for one in store.windows()] == ["w23"]
+    with store.reading() as reader:
+        assert len(reader.rows(sqlalchemy.select(schema.windows))) == 1
+
+
+def test_prune_takes_many_rows_a_part_at_a_time(store, monkeypatch):
+    monkeypatch.setattr("x0tta6bl4.core.store.store.DROPPED_AT_ONCE", 7)
+    store.commit(events=[Event(n, 10.0, "c", "x") for n in range(1, 51)])
+    store.prune(Retention(1.0, 1.0))
+    assert [one.seq for one in store.events()] == [50]
+
+
+STEPS = pytest.mark.parametrize("step", [1_700_000_000.0, 3600.0, -3600.0, -1_700_000_000.0])
+
+
+@STEPS
+@pytest.mark.parametrize("before", [True, False], ids=["kept before", "kept after"])
+def test_ages_survive_a_wall_clock_that_is_set_during_a_run_and_a_restart(path, step, before):
+    clock = Hand()
+    waiting = record(state=ActionState.AWAITING)
+    old, window = incident(), added(1, 90.0, 160.0, clock.wall - clock.at)
+    with opened(path, clock) as store:
+        if before:
+            store.commit(incidents=[old], actions=[waiting], plans=[PLAN], events=[window])
+        assert not store.stepped
+        clock.wall += step
+        assert store.stepped
+        again = () if before else [old]
+        store.commit(incidents=again, actions=again and [waiting], plans=again and [PLAN])
+        assert not store.stepped
+        assert (store.open_incidents(), store.open_actions()) == ([old], [waiting])
+        clock.at, clock.wall = clock.at + 5.0, clock.wall + 5.0
+        assert not store.stepped
+    with opened(path, Hand(now=7.0, utc=clock.wall)) as store:
+        (one,), (action,), (plan,) = store.open_incidents(), store.open_actions(), store.incident("i1").plans
+        assert 7.0 - one.opened_at == pytest.approx(50.0 + 5.0, abs=1e-3)
+        assert 7.0 - one.cause.explains[0].since == pytest.approx(60.0 + 5.0, abs=1e-3)
+        assert 7.0 - action.proposed_at == pytest.approx(45.0 + 5.0, abs=1e-3)
+        assert 7.0 - plan.at == pytest.approx(48.0 + 5.0, abs=1e-3)
+        assert [w.end for w in store.windows()] == ([pytest.approx(160.0 - 98.0, abs=1e-3)] if before else [])
+
+
+@STEPS
+def test_what_an_earlier_run_wrote_is_left_when_the_wall_clock_is_set(path, step):
+    clock = Hand()
+    with opened(path, clock) as store:
+        store.commit(incidents=[incident()])
+    clock.wall += 60.0 - step
+    with opened(path, clock) as store:  # this machine's clock starts wrong, and is then set right
+        clock.wall += step
+        store.commit(incidents=[incident(2)])
+    with opened(path, Hand(now=7.0, utc=clock.wall)) as store:
+        assert [round(7.0 - one.opened_at) for one in store.open_incidents()] == [50 + 60, 50]
+
+
+def test_a_commit_that_fails_takes_up_no_new_time(path):
+    clock = Hand()
+    with opened(path, clock, busy_s=0.05) as store, closing(sqlite3.connect(path)) as other:
+        store.commit(incidents=[incident()])
+        clock.wall += 3600.0
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreBusy):
+            store.commit()
+        other.rollback()
+        assert store.stepped
+        assert store.open_incidents() == [incident()]
+        store.commit()
+        assert store.open_incidents() == [incident()]
+
+
+def test_a_reader_reads_by_the_wall_clock_of_now(path, store):
+    store.commit(incidents=[incident()])
+    clock = Hand()
+    with opened(path, clock, reader=True) as reader:
+        clock.at, clock.wall = 5.0, clock.wall + 10.0  # both clocks of a machine that slept
+        assert 5.0 - reader.open_incidents()[0].opened_at == pytest.approx(60.0)
+        assert not reader.stepped
 
 
 def test_a_backup_made_in_use_comes_back_and_what_was_there_is_kept_aside(path, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from fakes import FakeKernel, ManualClock
 from x0tta6bl4.errors import ConfigError, NotSupported, Permanent, Temporary
 from x0tta6bl4.model import Action, Component, Did, Order
-from x0tta6bl4.network import names
+from x0tta6bl4.network import linux, names
 from x0tta6bl4.network.actuators import BOUNCE_S, KINDS, RETRY_S, NodeActuator
 from x0tta6bl4.network.journal import FileJournal
 
@@ -177,6 +177,56 @@ def test_a_confirmed_change_survives_a_restart_and_can_be_taken_back(action, tmp
     assert actuator.undo("o1").did is Did.UNDONE
     assert node.kernel.state() == before
     assert actuator.resolve(order(action)).did is Did.UNDONE
+
+
+@every
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_what_was_done_before_the_node_was_restarted_is_known_as_gone(action, confirmed, tmp_path):
+    node = Node(tmp_path / "orders.json")
+    node.actuator.apply(order(action))
+    if confirmed:
+        node.actuator.confirm("o1")
+    node.kernel = Node(throughput_override_kbit=700, hop_penalty=3).kernel  # as its configuration has it
+    node.kernel.boot_id = lambda: "boot-2"
+    fresh = node.kernel.state()
+    actuator = node.again()
+    (outcome,) = actuator.recover()
+    assert (outcome.order, outcome.did, outcome.detail) == ("o1", Did.UNDONE, "the node was restarted since")
+    assert actuator.resolve(order(action)).did is Did.UNDONE
+    assert actuator.confirm("o1").did is Did.REFUSED
+    assert actuator.undo("o1").did is Did.UNDONE
+    assert (node.kernel.state(), node.kernel.writes) == (fresh, 0)
+    assert json.loads((tmp_path / "orders.json").read_text()) == []
+
+
+@pytest.mark.parametrize(("then", "now"), [("", "boot-2"), ("boot-1", "")])
+def test_where_the_boot_is_not_known_the_journal_decides(then, now, tmp_path):
+    node = Node(tmp_path / "orders.json")
+    before = node.kernel.state()
+    node.kernel.boot_id = lambda: then
+    node.actuator.apply(order(REVERSIBLE[1]))
+    node.kernel.boot_id = lambda: now
+    (outcome,) = node.again().recover()
+    assert (outcome.did, outcome.detail) == (Did.UNDONE, "")
+    assert node.kernel.state() == before
+
+
+def test_a_journal_of_an_earlier_version_names_no_boot(tmp_path):
+    node = Node(tmp_path / "orders.json")
+    node.actuator.apply(order(REVERSIBLE[1]))
+    (entry,) = json.loads((tmp_path / "orders.json").read_text())
+    assert entry.pop("boot") == "boot-1"
+    (tmp_path / "orders.json").write_text(json.dumps([entry]))
+    assert [known.boot for known in node.journal.read(0.0)] == [""]
+
+
+def test_a_machine_without_a_boot_id_says_nothing(tmp_path, monkeypatch):
+    kernel = object.__new__(linux.LinuxKernel)  # without its sockets
+    kernel._boot_id = None
+    monkeypatch.setattr(linux, "BOOT_ID", tmp_path / "none")
+    assert kernel.boot_id() == ""
+    (tmp_path / "none").write_text("5b1c\n")
+    assert kernel.boot_id() == "5b1c"
 
 
 @every

@@ -9,9 +9,10 @@ from x0tta6bl4.catalog import ActionKind, CauseRule, Expect, Mode, Scope, Sympto
 from x0tta6bl4.core.pages.markdown import NOTE, table
 from x0tta6bl4.knowledge import Runbook, runbooks
 from x0tta6bl4.mape_k.guards import RULES
+from x0tta6bl4.network.airtime import LINK_BIT_S, SHARE_MAX, STEPS_MS
 from x0tta6bl4.network.catalog import ACTIONS, CAUSES, METRICS, SYMPTOMS
 from x0tta6bl4.network.kernel import MTU_MIN_BYTES
-from x0tta6bl4.network.risks import AIRTIME_NODES_MAX, SLOW_INTERVAL_MS
+from x0tta6bl4.network.risks import CLEARLY_SLOWER
 
 RUNBOOKS: Final = "../../src/x0tta6bl4/knowledge/runbooks/"
 MODES: Final = {
@@ -24,12 +25,15 @@ MODES: Final = {
 }
 NUMBERS: Final = {
     "small-mtu": f"an attached interface has an MTU under {MTU_MIN_BYTES} bytes",
-    "slow-originator-interval": f"BATMAN_IV with more than {SLOW_INTERVAL_MS} ms, up to {AIRTIME_NODES_MAX} nodes",
+    "slow-originator-interval": f"the interval is more than {CLEARLY_SLOWER} times the shortest of "
+    f"{', '.join(map(str, STEPS_MS))} ms at which the messages of all nodes take at most {SHARE_MAX:.0%} of a "
+    f"{LINK_BIT_S / 1e6:.0f} Mbit/s link",
     "fragile-primary": "more than one interface is attached, and the primary one is no dummy",
     "cut-vertex": "the graph of links that carry something now parts without it",
     "bridge": "the graph of links that carry something now parts without it",
     "loop-avoidance-without-bridge": "bridge loop avoidance is on, the mesh interface is in no bridge",
-    "different-settings": "originator interval, hop penalty or algorithm differ from what most nodes have",
+    "different-settings": "originator interval, hop penalty or algorithm differ from what most nodes have, loop "
+    "avoidance from what most bridged nodes have; or an interface's MTU is smaller than a neighbour's",
 }
 SYMPTOM_HEADS: Final = ("symptom", "of a", "what it says", "raised when", "well again", "severity")
 CAUSE_HEADS: Final = ("cause", "of a", "what it says", "evidence", "prior", "waits s", "found by", "severity")

@@ -7,6 +7,7 @@ from x0tta6bl4.core.store.ids import Ids
 from x0tta6bl4.core.store.reads import Entry, History, Pass
 from x0tta6bl4.core.store.recorder import Recorder
 from x0tta6bl4.core.store.store import SqlStore
+from x0tta6bl4.core.store.times import Retention
 from x0tta6bl4.core.store.trouble import StoreBusy, StoreCorrupt, StoreFull, StoreInUse, StoreTooNew
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Ids",
     "Pass",
     "Recorder",
+    "Retention",
     "Series",
     "SqlStore",
     "StoreBusy",

@@ -1,4 +1,7 @@
-"""Beside a loop: keeps the passes that decided something in its store, and readings once a second in its blocks."""
+"""Beside a loop: keeps the passes that decided something in its store, and readings once a second in its blocks.
+
+Once an hour it drops what is too old from the store.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import numpy as np
 
 from x0tta6bl4.core.store.blocks import Blocks
 from x0tta6bl4.core.store.store import SqlStore
+from x0tta6bl4.core.store.times import Retention
 from x0tta6bl4.core.workers import ThreadWorker
 from x0tta6bl4.errors import StoreError
 from x0tta6bl4.mape_k.columns import Columns
@@ -20,7 +24,8 @@ from x0tta6bl4.ports import Clock
 EVERY_S: Final = 1.0
 WAITING_MAX: Final = 1000  # passes held while the store fails; then the oldest go: they are for people, not for healing
 END_S: Final = 5.0
-PASSES, READINGS = "passes", "readings"
+PRUNE_EVERY_S: Final = 3600.0  # the first time after an hour: by then the wall clock has been set
+PASSES, READINGS, PRUNE = "passes", "readings", "prune"
 
 
 class Recorder:
@@ -28,10 +33,13 @@ class Recorder:
 
     A block holds what was measured since the one before it, NaN elsewhere. Each kind of component has its own layout,
     kept for as long as its components stay the same.
-    errors: what could not be kept when it was last tried, by "passes" or "readings"; passes are tried again.
+    keep: for how long the store keeps what. errors: what could not be done when it was last tried, by "passes",
+    "readings" or "prune"; passes are tried again.
     """
 
-    def __init__(self, store: SqlStore, blocks: Blocks, clock: Clock, columns: Columns) -> None:
+    def __init__(
+        self, store: SqlStore, blocks: Blocks, clock: Clock, columns: Columns, keep: Retention | None = None
+    ) -> None:
         self._store, self._blocks, self._clock, self._columns = store, blocks, clock, columns
         self._ended = threading.Event()
         self._worker = ThreadWorker(self._ended.set)
@@ -39,6 +47,8 @@ class Recorder:
         self._flying: dict[str, list[Iteration]] = {}
         self._layouts: dict[str, Layout] = {}
         self._next = self._since = float("-inf")
+        self._keep = keep or Retention()
+        self._next_prune = clock.now() + PRUNE_EVERY_S
         self.errors: dict[str, str] = {}
 
     def see(self, iteration: Iteration) -> None:
@@ -51,6 +61,7 @@ class Recorder:
             self._collect()
             self._keep_passes()
             self._keep_readings(now)
+            self._prune(now)
 
     def close(self) -> None:
         """Wait for what is being written, then keep what is left; raises StoreError where it could not be kept."""
@@ -75,7 +86,7 @@ class Recorder:
                 self.errors.pop(lane, None)
 
     def _keep_passes(self) -> None:
-        if not self._waiting or PASSES in self._flying:
+        if not (self._waiting or self._store.stepped) or PASSES in self._flying:
             return
         passes = list(self._waiting)
         self._flying[PASSES] = passes
@@ -101,6 +112,12 @@ class Recorder:
 
         self._flying[READINGS] = []
         self._worker.start(READINGS, READINGS, append)
+
+    def _prune(self, now: Seconds) -> None:
+        if now >= self._next_prune and PRUNE not in self._flying:
+            self._next_prune = now + PRUNE_EVERY_S
+            self._flying[PRUNE] = []
+            self._worker.start(PRUNE, PRUNE, lambda: self._store.prune(self._keep))
 
     def _layout(self, kind: str, components: tuple[Component, ...], metrics: tuple[str, ...]) -> Layout:
         known = self._layouts.get(kind)

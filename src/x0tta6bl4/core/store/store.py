@@ -6,32 +6,36 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
-from sqlalchemy import Connection, and_, delete, func, inspect, select, true, update
+from sqlalchemy import Connection, Select, Table, and_, func, inspect, select, true, update
 
 from x0tta6bl4.core.store import schema
 from x0tta6bl4.core.store.backup import copy_database
-from x0tta6bl4.core.store.codec import FUTURE, decode_free, encode_free
+from x0tta6bl4.core.store.codec import decode_free, encode_free
 from x0tta6bl4.core.store.engine import WRITES, check, check_version, connect, file_of, migrate, parse
 from x0tta6bl4.core.store.examine import Examined, examine
 from x0tta6bl4.core.store.ids import Ids
 from x0tta6bl4.core.store.lock import FileLock, Lock, NoLock, ServerLock, owner
+from x0tta6bl4.core.store.old import old_events, old_passes, old_windows
 from x0tta6bl4.core.store.reads import History, Pass, Reader
+from x0tta6bl4.core.store.times import Retention, Times
 from x0tta6bl4.core.store.trouble import troubles
 from x0tta6bl4.core.store.writes import Writer
 from x0tta6bl4.errors import ConfigError, StoreError
-from x0tta6bl4.mape_k.commands import STANDING
 from x0tta6bl4.model import ActionRecord, Component, Event, Incident, IncidentState, Iteration, Plan, Window
 from x0tta6bl4.ports import Clock, Random
+
+DROPPED_AT_ONCE: Final = 500
 
 
 class SqlStore:
     """`ports.Store` over a database, and what the API and the commands ask of it.
 
     Opening takes the store for this process (raises StoreInUse while another has it), looks for damage, brings the
-    schema up to date and counts `epoch` on. Times of model values are monotonic; they lie on disk as UTC by an offset
-    measured once, here, so that ages survive a restart. Every method may be called from any thread.
+    schema up to date and counts `epoch` on. Times of model values are monotonic; they lie on disk as UTC, so
+    that ages survive a restart. Where the wall clock was set meanwhile, the next commit puts right what this process
+    wrote before (`stepped` says that one is due). Every method may be called from any thread.
 
     url: `sqlite:///FILE`, `sqlite://` (in memory) or `postgresql://...`. origin: who writes (each row carries it).
     clock, random: for times and row identities. busy_s: how long to wait for a lock, seconds.
@@ -51,7 +55,7 @@ class SqlStore:
         self.place = str(self._path or self._url.render_as_string())
         self.origin, self.epoch, self.reader = origin, 0, reader
         self._clock = clock
-        self._offset = clock.utc() - clock.now()
+        self._times = Times(clock)
         self._random = random
         self._writing = threading.Lock()  # one writer at a time also within the process
         self._lock: Lock = NoLock()
@@ -84,6 +88,8 @@ class SqlStore:
             row = {"schema": schema.VERSION, "epoch": self.epoch, "owner": owner(), "heartbeat_utc": self._clock.utc()}
             change = schema.meta.insert().values(id=1) if last is None else update(schema.meta)
             connection.execute(change.values(**row))
+            origin = schema.origins.c
+            self._began = int(connection.execute(select(origin.seq).where(origin.origin == self.origin)).scalar() or 0)
         self._ids = Ids(self._clock, self._random, self.epoch)
 
     @property
@@ -108,13 +114,10 @@ class SqlStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _to_utc(self, _name: str, at: float) -> float:
-        return at + self._offset
-
-    def _to_local(self, name: str, at_utc: float) -> float:
-        at = round(at_utc - self._offset, 6)  # a double holds UTC to 0.2 us
-        # A wall clock that was set back between two runs must not leave anything in the future.
-        return at if name in FUTURE else min(at, self._clock.now())
+    @property
+    def stepped(self) -> bool:
+        """Was the wall clock set since the last commit? Then an empty one is worth it, for a restart to read ages."""
+        return not self.reader and self._times.stepped
 
     def _connect(self) -> Connection:
         if self._closed:
@@ -123,11 +126,7 @@ class SqlStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        with (
-            self._writing,
-            self._connect().execution_options(**{WRITES: True}) as connection,
-            connection.begin(),
-        ):
+        with self._connect().execution_options(**{WRITES: True}) as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -135,15 +134,22 @@ class SqlStore:
         """One transaction's writing half: kept when the block ends, nothing of it where the block raises."""
         if self.reader:
             raise StoreError(f"store {self.place}: was opened for reading only")
-        with troubles(self.place), self._transaction() as connection:
+        with (
+            troubles(self.place),
+            self._writing,
+            self._times.measured() as moved,
+            self._transaction() as connection,
+        ):
             writer = Writer(
                 connection,
                 origin=self.origin,
                 epoch=self.epoch,
                 utc=self._clock.utc(),
-                shift=self._to_utc,
+                shift=self._times.to_utc,
                 ids=self._ids,
             )
+            if moved:
+                writer.restate(moved, self._began)
             yield writer
             writer.finish()
 
@@ -151,7 +157,10 @@ class SqlStore:
     def reading(self) -> Iterator[Reader]:
         """One transaction's reading half."""
         with troubles(self.place), self._connect() as connection:
-            yield Reader(connection, self._to_local)
+            if self.reader:  # a writer's rows lie by the offset of its last commit
+                with self._times.measured():
+                    pass
+            yield Reader(connection, self._times.to_local)
 
     def commit(
         self,
@@ -239,15 +248,17 @@ class SqlStore:
         with self.reading() as reader:
             return reader.passes(after_seq, limit)
 
-    def put_inventory(self, component: Component, facts: Mapping[str, object]) -> None:
-        """Expect a component from now on, with what is known of it (a node's MAC addresses); replaces its entry."""
+    def keep_inventory(self, expected: Mapping[Component, Mapping[str, object]]) -> None:
+        """Expect these components from now on and no others, with what is known of them (a node's MAC addresses)."""
+        table = schema.inventory
+        wanted = {str(component): encode_free(dict(facts)) for component, facts in expected.items()}
         with self.writing() as writer:
-            row = {"component": str(component), **writer.stamp(), "at_utc": self._clock.utc()}
-            writer.upsert(schema.inventory, [{**row, "facts": encode_free(dict(facts))}], ["component"])
-
-    def drop_inventory(self, component: Component) -> None:
-        """Expect it no longer; nothing happens where it was not expected."""
-        self._delete(schema.inventory, schema.inventory.c.component == str(component))
+            known = {row.component: row.facts for row in writer.rows(select(table))}
+            writer.delete(table, table.c.component.in_(sorted(known.keys() - wanted.keys())))
+            at_utc = self._clock.utc()
+            changed = [(name, facts) for name, facts in wanted.items() if known.get(name) != facts]
+            rows = [{"component": name, **writer.stamp(), "at_utc": at_utc, "facts": facts} for name, facts in changed]
+            writer.upsert(table, rows, ["component"])
 
     def inventory(self) -> Mapping[Component, Mapping[str, object]]:
         """What is expected to be there, by component."""
@@ -255,49 +266,41 @@ class SqlStore:
             rows = reader.rows(select(schema.inventory).order_by(schema.inventory.c.component))
             return {Component.parse(row.component): decode_free(row.facts) for row in rows}
 
-    def put_window(self, window: Window) -> str:
-        """Keep a time of expected trouble; returns its id."""
-        with self.writing() as writer:
-            identity = writer.new_id()
-            times = {"start_utc": self._to_utc("start", window.start), "end_utc": self._to_utc("end", window.end)}
-            what = {"component": str(window.component), "reason": window.reason, **times}
-            writer.upsert(schema.windows, [{"id": identity, **writer.stamp(), **what}], ["id"])
-        return identity
-
-    def drop_window(self, identity: str) -> None:
-        """Forget a window; nothing happens where there is none."""
-        self._delete(schema.windows, schema.windows.c.id == identity)
-
-    def windows(self) -> Mapping[str, Window]:
-        """The windows that have not ended, by id, earliest start first."""
-        table, local = schema.windows.c, self._to_local
+    def windows(self) -> Sequence[Window]:
+        """Declared times of expected trouble that have not ended, earliest start first (`Writer.events` keeps them)."""
+        table, now = schema.windows.c, self._clock.now()
         with self.reading() as reader:
-            ahead = select(schema.windows).where(table.end_utc > self._clock.now() + self._offset)
-            return {
-                row.id: Window(
-                    Component.parse(row.component), local("start", row.start_utc), local("end", row.end_utc), row.reason
+            ahead = select(schema.windows).where(table.end_utc > self._times.to_utc("end", now))
+            return [
+                Window(
+                    Component.parse(row.component),
+                    reader.shift("start", row.start_utc),
+                    reader.shift("end", row.end_utc),
+                    row.reason,
+                    row.id,
                 )
                 for row in reader.rows(ahead.order_by(table.start_utc, table.id))
-            }
+            ]
 
-    def prune(self, before_utc: float) -> None:
-        """Drop passes and events kept before a time.
+    def prune(self, keep: Retention) -> None:
+        """Drop old passes, events that are nobody's history, and windows that have ended.
 
-        Incidents, actions, plans, outcomes, and what people set at run time are kept for good.
+        Incidents, actions, plans and outcomes are kept for good, and so are the events of an incident (those that tell
+        of a plan only while it is open: plans have rows of their own), and what people set at run time.
         """
-        self._delete(schema.iterations, schema.iterations.c.at_utc < before_utc)
-        same = schema.events.alias()
-        # Of each source one stays: `last_event` must go on counting.
-        newest = select(func.max(same.c.number)).where(same.c.source == schema.events.c.source).scalar_subquery()
-        table = schema.events.c
-        old = (table.at_utc < before_utc) & (table.number < newest) & table.type.not_in(STANDING)
-        self._delete(schema.events, old)
+        utc = self._clock.utc()
+        if keep.passes_s:
+            self._drop(schema.iterations, old_passes(utc - keep.passes_s))
+        if keep.events_s:
+            self._drop(schema.events, old_events(utc - keep.events_s))
+            self._drop(schema.windows, old_windows(utc - keep.events_s))
 
-    def _delete(self, table: Any, where: Any) -> None:
-        if self.reader:
-            raise StoreError(f"store {self.place}: was opened for reading only")
-        with troubles(self.place), self._transaction() as connection:
-            connection.execute(delete(table).where(where))
+    def _drop(self, table: Table, old: Select[Any]) -> None:
+        """Some rows in a transaction, so that a commit never waits for long."""
+        dropped = DROPPED_AT_ONCE
+        while dropped == DROPPED_AT_ONCE:
+            with self.writing() as writer:
+                dropped = writer.delete(table, table.c.id.in_(old.limit(DROPPED_AT_ONCE)))
 
     def backup(self, path: Path) -> None:
         """Copy the store to a file while it is in use; raises NotSupported on PostgreSQL (use pg_dump)."""
@@ -307,4 +310,4 @@ class SqlStore:
     def examine(self) -> Examined:
         """Read all of it and say what is wrong with it; raises StoreCorrupt where it cannot even be read."""
         with troubles(self.place), self._connect() as connection:
-            return examine(connection, self.place, self._to_local)
+            return examine(connection, self.place, self._times.to_local)

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Executable, Table, select, tuple_, update
+from sqlalchemy import Connection, Executable, Select, Table, delete, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from x0tta6bl4.core.store import schema
 from x0tta6bl4.core.store.codec import Shift, decode, encode, encode_free
 from x0tta6bl4.core.store.trouble import StoreInUse
 from x0tta6bl4.errors import StoreError
+from x0tta6bl4.mape_k.commands import WINDOW_ADDED, WINDOW_REMOVED
 from x0tta6bl4.mape_k.memory import Trial, decided, judge
-from x0tta6bl4.model import ActionRecord, Event, Incident, Iteration, Plan
+from x0tta6bl4.model import ActionRecord, Event, Incident, Iteration, Plan, Seconds
 
 Row = dict[str, Any]
+
+RESTATED: Final[tuple[tuple[Table, type, dict[str, str]], ...]] = (  # table, what its body is, column -> field
+    (schema.incidents, Incident, {"opened_utc": "opened_at", "closed_utc": "closed_at"}),
+    (schema.actions, ActionRecord, {"at_utc": "at"}),
+    (schema.plans, Plan, {"at_utc": "at"}),
+)
 
 
 class Writer:
@@ -56,6 +63,30 @@ class Writer:
     def execute(self, statement: Executable, rows: Sequence[Row] | None = None) -> None:
         """Any one statement, for the tables that have writers of their own."""
         self._connection.execute(statement, rows)
+
+    def rows(self, statement: Select[Any]) -> Sequence[Any]:
+        """Plain rows, as this transaction sees them."""
+        return self._connection.execute(statement).all()
+
+    def delete(self, table: Table, where: Any) -> int:
+        """Drop the rows that fulfil an SQL condition; how many there were."""
+        return self._connection.execute(delete(table).where(where)).rowcount
+
+    def restate(self, moved: Seconds, after: int) -> None:
+        """The wall clock was set: put right, by so much, the times of all that has a sequence above `after`.
+
+        What was told of it (timelines, events, passes) keeps the time that the clock showed.
+        """
+        for table, kind, times in RESTATED:
+            mine = select(table).where(table.c.origin == self._origin, table.c.seq > after)
+            for row in self.rows(mine):
+                body = encode(decode(kind, row.body), lambda _, at: at + moved)
+                changed = {column: body[name] for column, name in times.items()}
+                self.execute(update(table).where(table.c.id == row.id).values(body=body, **self.stamp(), **changed))
+        windows = schema.windows
+        for row in self.rows(select(windows).where(windows.c.origin == self._origin, windows.c.seq > after)):
+            ends = {"start_utc": row.start_utc + moved, "end_utc": row.end_utc + moved}
+            self.execute(update(windows).where(windows.c.id == row.id).values(**self.stamp(), **ends))
 
     def upsert(self, table: Table, rows: Sequence[Row], keys: Sequence[str]) -> None:
         """Insert rows, or replace all columns of those whose keys are there."""
@@ -172,6 +203,19 @@ class Writer:
                     raise StoreError(f"store: event {(source, seq)} was used before, by {what[0]}; nothing was kept")
         if rows:
             self._connection.execute(table.insert(), list(rows.values()))
+            self._windows([row for row in rows.values() if row["source"] == self._origin])
+
+    def _windows(self, events: Iterable[Row]) -> None:
+        """What was declared and taken back: the loop says it as events, a restarted one asks for what stands."""
+        table = schema.windows
+        for event in events:
+            data = event["data"]
+            if event["type"] == WINDOW_ADDED:
+                times = {name: data[name] for name in ("start_utc", "end_utc")}
+                row = {"id": data["id"], **self.stamp(), "component": event["component"], "reason": data["reason"]}
+                self.upsert(table, [{**row, **times}], ["id"])
+            elif event["type"] == WINDOW_REMOVED:
+                self.delete(table, table.c.id == data["id"])
 
     def _event_row(self, event: Event, number: tuple[str, int]) -> Row:
         what = {"type": event.type, "incident": event.incident, "component": event.component}
