@@ -2,12 +2,17 @@
 
 from dataclasses import replace
 
-from fakes import FakeKernel, ManualClock, ScriptedProber
+from fakes import FakeKernel, ManualClock, ScriptedProber, counted
+from x0tta6bl4.core import alerts
+from x0tta6bl4.core.controller import Controller
 from x0tta6bl4.core.desk import OrderDesk
 from x0tta6bl4.core.remote import GIVE_UP_S, RemoteActuator
 from x0tta6bl4.errors import Temporary
-from x0tta6bl4.model import Action, Did, Order
-from x0tta6bl4.network import names, told
+from x0tta6bl4.lab.participants import ControllerPorts
+from x0tta6bl4.mape_k.inline import InlineWorker
+from x0tta6bl4.mape_k.memory import MemoryStore
+from x0tta6bl4.model import Action, Cause, Diagnosis, Did, Incident, Order, Severity
+from x0tta6bl4.network import names, report, told
 from x0tta6bl4.network.actuators import RETRY_S, NodeActuator
 from x0tta6bl4.network.told import Instruction, Verb
 
@@ -124,3 +129,28 @@ def test_an_actuator_goes_on_taking_back_what_it_could_not():
     node.clock.at += ORDER.deadman_s + RETRY_S
     assert [o.did for o in node.actuator.expire()] == [Did.UNDONE]
     assert node.kernel.state() == node.before
+
+
+def test_what_an_agent_could_not_take_back_escalates_at_the_controller():
+    store, events, clock = MemoryStore("controller"), [], ManualClock(100.0)
+    port = names.interface("n1", "v1")
+    cause = Cause("interface-lossy", port, 0.9, ())
+    store.commit(incidents=[Incident("i1", "controller", 1, 90.0, Diagnosis((cause,), 90.0))])
+    post = Post()
+    controller = Controller(
+        ControllerPorts(post, clock, None, (), "n1", events.append), store, InlineWorker(), counted("x")
+    )
+    news = report.ActionNews(
+        "a1", "set-hop-penalty", str(port), "undo failed", f"interface-lossy {port}", "it is stuck"
+    )
+    said = report.Report("n1", "boot", 1, {}, (news,))
+    post.receive = lambda: [("n1", 100.0, report.encode(said))] if clock.at == 100.0 else []
+    for clock.at in (100.0, 101.0, 130.0, 131.0, 160.0):
+        controller.tick(clock.at)
+    incident = next(i for i in store.open_incidents() if i.id == "i1")
+    assert incident.severity is Severity.CRITICAL
+    assert incident.escalated == f"set-hop-penalty on {port} could not be undone: it is stuck"
+    assert [e.type for e in events if e.incident == "i1"] == ["action.undo_failed", "incident.escalated"]
+    alert = alerts.outgoing(incident, 0.0, "en")
+    assert alert["labels"]["severity"] == "critical"
+    assert alert["annotations"]["description"].endswith("could not be undone: it is stuck")
