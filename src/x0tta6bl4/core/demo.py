@@ -205,7 +205,7 @@ class SimSource:
     def _clients(self) -> list[ClientView]:
         if self._simulation is None:
             return []
-        records = self._simulation.clients.records(self._simulation.truth.excused)
+        records = self._simulation.clients.records(self._simulation.truth.excused, self._simulation.truth.touched)
         return [client_view(record) for record in records]
 
 

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from x0tta6bl4.errors import X0tError
-from x0tta6bl4.lab import injection, relay
+from x0tta6bl4.lab import injection, paths, relay
 from x0tta6bl4.lab.agents import Agents
 from x0tta6bl4.lab.clients import PERIOD_S, Clients
 from x0tta6bl4.lab.lines import Lines
@@ -226,6 +226,7 @@ def _result(
             "sent": [round(at - start, 4) for at in pair.sent],
             "rtt_ms": [None if math.isnan(value) else round(value, 3) for value in pair.rtt_ms],
             "excused": injection.excused(field.scenario, (pair.source, pair.target)),
+            "path_touched": paths.path_touched(field.scenario, (pair.source, pair.target)),
         }
         for pair in field.clients.pairs
     ]

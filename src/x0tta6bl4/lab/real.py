@@ -176,6 +176,7 @@ def _record(
             sent=pair["sent"],
             rtt_ms=[math.nan if value is None else value for value in pair["rtt_ms"]],
             excused=[(start, end) for start, end in pair["excused"]],
+            path_touched=pair["path_touched"],
         )
         for pair in result["pairs"]
     ]

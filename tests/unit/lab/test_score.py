@@ -260,9 +260,9 @@ def test_pairs_ending_on_a_dead_node_do_not_count():
 # harm
 
 
-def harmed(**fields):
+def harmed(path_touched=(), **fields):
     step = Step(40.0, "n2", "interface/n2:v2-3", "detach", "1")
-    return run([pair(lost=[(41, 43)])], steps=[step], **fields)
+    return run([pair(lost=[(41, 43)], path_touched=path_touched)], steps=[step], **fields)
 
 
 def test_a_well_pair_that_goes_silent_after_a_step_is_harm():
@@ -286,9 +286,14 @@ def test_a_pair_that_was_not_well_cannot_be_harmed():
 
 
 def test_a_timeline_event_in_between_excuses_the_step():
-    assert judge(harmed(touched=[(40.5, ("n3", "n4"))])).harmful == ()
-    assert len(judge(harmed(touched=[(39.5, ("n3", "n4"))])).harmful) == 1
-    assert len(judge(harmed(touched=[(42.5, ("n3", "n4"))])).harmful) == 1
+    assert judge(harmed([40.5])).harmful == ()
+    assert len(judge(harmed([39.5])).harmful) == 1
+    assert len(judge(harmed([42.5])).harmful) == 1
+
+
+def test_an_event_elsewhere_excuses_nothing():
+    flapping = [(float(at), ("n5", "n6")) for at in range(20, 60)]
+    assert len(judge(harmed(touched=flapping)).harmful) == 1
 
 
 def test_a_replay_that_shows_the_same_dip_clears_the_step():
