@@ -23,6 +23,7 @@ from x0tta6bl4.lab.clients import PERIOD_S, Clients
 from x0tta6bl4.lab.lines import Lines
 from x0tta6bl4.lab.netlab import PREFIX, Blueprint, NetLab, settings
 from x0tta6bl4.lab.participants import Factory
+from x0tta6bl4.lab.quiet import Quiet
 from x0tta6bl4.lab.scenarios import Scenario, from_document
 from x0tta6bl4.network.linux import LinuxKernel
 from x0tta6bl4.network.sockets import LinuxTransport
@@ -35,7 +36,6 @@ WARM_S: Final = 9.0
 SETTLE_S: Final = 6.0  # at the declared interval, agents running, before time zero
 OFF_TAIL_S: Final = 12.0  # after the last fault's end, without a controller
 TAIL_S: Final = 120.0  # the longest hold of a mitigation (90 s) and 30 s: then nothing may differ from the start
-QUIET_S: Final = 20.0  # settings as at the start for so long end a run early
 LAG_MAX_S: Final = 0.1
 LAST_ANSWERS_S: Final = 0.3
 
@@ -177,21 +177,21 @@ def _serve(
 ) -> None:
     """Tick, pass on datagrams and answer the driver until the run ends; `same`: are settings as at the start?"""
     end = field.start + field.probes_end + 1
-    look, same_since = field.start + field.scenario.ends + OFF_TAIL_S, math.inf
+    quiet = Quiet(field.start + field.scenario.ends + OFF_TAIL_S, same, agents, alone=request.get("factory") is None)
     now = time.monotonic()
     while now < end and not field.failure:
         due = agents.work()
-        _exchange(session, agents, min(due, end))
+        for document in _exchange(session, agents, min(due, end)):
+            if document["notice"] == relay.AT_REST:
+                quiet.controller = bool(document["value"])
         now = time.monotonic()
-        if request.get("early", True) and now >= look:
-            look = now + 2.0
-            same_since = min(same_since, now) if same() else math.inf
-            if now - same_since >= QUIET_S:
-                break
+        if request.get("early", True) and quiet.ended(now):
+            break
 
 
-def _exchange(session: Session, agents: Agents, until: float) -> None:
-    """Wait for the driver or the bridge until `until`, and take in what they bring."""
+def _exchange(session: Session, agents: Agents, until: float) -> list[dict[str, Any]]:
+    """Wait for the driver or the bridge until `until`, and take in what they bring; returns other notices."""
+    left: list[dict[str, Any]] = []
     bridge = agents.bridge
     sources: list[Lines | LinuxTransport] = [session.lines, *([bridge] if bridge is not None else [])]
     ready, _, _ = select.select(sources, [], [], max(0.0, until - time.monotonic()))
@@ -204,6 +204,9 @@ def _exchange(session: Session, agents: Agents, until: float) -> None:
                 agents.to_node(*relay.payload_of(document))
             elif document.get("op") == "clock":
                 session.answer(document)
+            elif "notice" in document:
+                left.append(document)
+    return left
 
 
 def _result(

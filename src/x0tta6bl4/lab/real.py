@@ -37,6 +37,7 @@ class _Outside:
         self, lab: LabProcess, scenario: Scenario, seed: int, factory: Factory, settings: Mapping[str, object]
     ) -> None:
         self.events: list[tuple[float, dict[str, object]]] = []  # by our clock
+        self._notify, self._rest = lab.notify, False
         self._box = relay.Mailbox(lambda to, data: lab.notify(relay.notice(relay.TO_NODE, to, data)))
         self._controller: Participant = factory.controller(
             ControllerPorts(
@@ -66,8 +67,11 @@ class _Outside:
         self._box.deliver(*relay.payload_of(document))
 
     def tick(self) -> None:
-        """One tick of the controller."""
+        """One tick of the controller; the lab process is told when it comes to rest, and when it does not stay so."""
         self._controller.tick(time.monotonic())
+        if (rest := self._controller.at_rest()) != self._rest:
+            self._rest = rest
+            self._notify({"notice": relay.AT_REST, "value": rest})
 
     def close(self) -> None:
         """Stop it."""
@@ -91,7 +95,8 @@ def run(
     factory: builds the controller here; factory_name: the same as "MODULE:ATTRIBUTE", builds the agents in the lab
     process; both None is a run without a controller. process: a started backend to use (and leave running).
     tail_s: how long after the last fault the run may go on until settings are as at the start; early: it ends once
-    they have been so for 20 s. Raises what `start` raises, Temporary where the lab process is lost.
+    they have been so for 20 s with agents and controller at rest (`quiet.Quiet`). Raises what `start` raises, Temporary
+    where the lab process is lost.
     """
     if (factory is None) != (factory_name is None):
         raise ConfigError("factory_name", factory_name, "given together with factory, or neither")

@@ -14,6 +14,7 @@ from x0tta6bl4.errors import ProtocolError
 from x0tta6bl4.lab.participants import CONTROLLER
 
 TO_CONTROLLER, TO_NODE = "report", "order"  # notices that carry datagrams
+AT_REST = "at-rest"  # a notice: is the controller doing or holding nothing?
 
 Arrival = tuple[str, float, bytes]
 
