@@ -15,9 +15,9 @@ LOOK_S: Final = 2.0  # reading all settings takes a while in a guest
 class Quiet:
     """Whether a run may end before its longest hold is over, without a relapse staying unseen.
 
-    For QUIET_S nothing was changed, settings were as at the start, and neither an agent nor the controller had an action
-    under way, a lease or an open incident: nothing is left that could still change a setting. controller: its own word,
-    told from outside. alone: there is none.
+    For QUIET_S nothing was changed, settings were as at the start, and neither an agent nor the controller had an
+    action under way, a lease or an open incident: nothing is left that could still change a setting. controller: its
+    own word, told from outside. alone: there is none.
     """
 
     def __init__(self, first_look: float, same: Callable[[], bool], agents: Agents, *, alone: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -23,11 +23,14 @@ BACKENDS: Final = ("vm", "host")
 SLACK_S: Final = 120.0  # building, and a slow machine
 
 
-def start(backend: str) -> LabProcess:
-    """Start a backend; one process serves any number of runs. Raises ConfigError, NotSupported, Permanent."""
+def start(backend: str, progress: Callable[[str], None] = lambda doing: None) -> LabProcess:
+    """Start a backend; one process serves any number of runs. Raises ConfigError, NotSupported, Permanent.
+
+    progress: told again and again what it is doing; what it raises ends the start.
+    """
     if backend not in BACKENDS:
         raise ConfigError("backend", backend, " | ".join(BACKENDS))
-    return vm.start() if backend == "vm" else host.start()
+    return vm.start(progress=progress) if backend == "vm" else host.start(progress=progress)
 
 
 class _Outside:
@@ -131,8 +134,56 @@ def run(
     return _record(scenario, backend, used_seed, result, events, controller=factory is not None)
 
 
+def keep(
+    scenario: Scenario,
+    *,
+    seed: int,
+    factory: Factory,
+    factory_name: str,
+    process: LabProcess,
+    seen: Callable[[Sequence[PairRecord]], None],
+) -> str:
+    """Keep the mesh of `scenario` up until `process` is closed (Temporary); returns why it ended by itself.
+
+    What is broken meanwhile is what `inject` and `mend` ask for. seen: told twice a second, on another thread, what
+    each client pair saw over the last seconds.
+    """
+    request = {"document": scenario.document, "seed": seed, "factory": factory_name, "settings": {}, "kept": True}
+
+    def heard(document: dict[str, Any]) -> None:
+        if document["notice"] == relay.CLIENTS:
+            seen(
+                [
+                    PairRecord(*pair, [], _rtts(rtt), [])
+                    for pair, rtt in zip(scenario.pairs, document["rtt_ms"], strict=True)
+                ]
+            )
+
+    made = partial(_Outside, process, scenario, seed, factory, {})
+    _, result, _ = _drive(process, request, made, math.inf, heard)
+    return str(result["invalid"] or "the lab's process ended the run")
+
+
+def inject(process: LabProcess, ident: str, entry: Mapping[str, Any]) -> None:
+    """Begin a fault in a mesh that is kept up: a timeline entry, of which only how long it lasts counts."""
+    process.notify({"notice": relay.INJECT, "id": ident, "entry": dict(entry)})
+
+
+def mend(process: LabProcess, ident: str) -> None:
+    """End such a fault before its time."""
+    process.notify({"notice": relay.MEND, "id": ident})
+
+
+def _rtts(values: Sequence[float | None]) -> list[float]:
+    return [math.nan if value is None else value for value in values]
+
+
 def _drive(
-    process: LabProcess, request: dict[str, Any], make: Callable[[], _Outside] | None, wait_s: float
+    process: LabProcess,
+    request: dict[str, Any],
+    make: Callable[[], _Outside] | None,
+    wait_s: float,
+    heard: Callable[[dict[str, Any]], None] = lambda document: None,
 ) -> tuple[float, dict[str, Any], list[tuple[float, dict[str, object]]]]:
     """(time zero on the lab's clock, result, events) of one run; the controller begins when the agents have begun."""
     zero = math.nan
@@ -145,6 +196,8 @@ def _drive(
             outside = None if make is None else make()
         elif document["notice"] == relay.TO_CONTROLLER and outside is not None:
             outside.deliver(document)
+        else:
+            heard(document)
 
     process.on_notice = on_notice
     end = time.monotonic() + wait_s
@@ -179,7 +232,7 @@ def _record(
             source=pair["source"],
             target=pair["target"],
             sent=pair["sent"],
-            rtt_ms=[math.nan if value is None else value for value in pair["rtt_ms"]],
+            rtt_ms=_rtts(pair["rtt_ms"]),
             excused=[(start, end) for start, end in pair["excused"]],
             path_touched=pair["path_touched"],
         )
