@@ -57,7 +57,7 @@ def by_scenario(runs: list[dict[str, Any]]) -> list[str]:
         off = [f for r in here if not r["controller"] and not r.get("invalid") for f in r["faults"]]
         cells = [
             middle([f["ttd_s"] for f in on]),
-            middle([f["ttr_s"] for f in on]),
+            middle([f["ttr_s"] for f in on if f["recovered"] is not None]),  # where a pair was hurt
             middle([f["bad_s"] for f in on]),
             middle([f["bad_s"] for f in off]),
         ]

@@ -66,6 +66,7 @@ def caption(run: RunRecord) -> str:
     fault = judge(run).faults[0]
     found = f"found after {fault.ttd_s:.1f} s, " if fault.ttd_s is not None else ""
     healed = f"well again after {fault.ttr_s:.1f} s" if fault.ttr_s is not None else "not well again while it lasted"
+    healed = healed if fault.hurt_pairs else "nobody was hurt"
     bad = f", {fault.bad_s:.1f} bad seconds of {fault.duration_s:.0f}" if fault.bad_s is not None else ""
     return f"{'With' if run.controller else 'Without'} the controller: {found}{healed}{bad}"
 

@@ -47,6 +47,9 @@ class Agent:
     def expect_reboot(self, seconds):
         pass
 
+    def at_rest(self):
+        return True
+
     def close(self):
         pass
 
@@ -78,6 +81,9 @@ class Controller:
 
     def expect_reboot(self, seconds):
         pass
+
+    def at_rest(self):
+        return True
 
     def close(self):
         pass

@@ -20,6 +20,9 @@ class Agent:
     def expect_reboot(self, seconds):
         pass
 
+    def at_rest(self):
+        return True
+
     def close(self):
         pass
 

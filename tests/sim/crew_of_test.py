@@ -40,6 +40,9 @@ class Agent:
     def expect_reboot(self, seconds):
         self.goodbye = seconds
 
+    def at_rest(self):
+        return True
+
     def close(self):
         self.closed = True
 
@@ -61,6 +64,9 @@ class Controller:
 
     def expect_reboot(self, seconds):
         raise AssertionError("the controller is not rebooted")
+
+    def at_rest(self):
+        return True
 
     def close(self):
         pass

@@ -106,5 +106,9 @@ def test_faults_that_change_a_link_are_noted_as_touching_it():
     flaps = run(scenario("flapping"), seed=1).touched
     assert [at for at, _ in flaps] == [20.0 + 2 * step for step in range(20)]
     assert {nodes for _, nodes in flaps} == {("n2", "n3")}
+    for pair, times in [("n2-n3", True), ("n5-n6", False)]:  # the flapping link carries the first pair only
+        touched = run(scenario("flapping", pairs=[pair]), seed=1).pairs[0].path_touched
+        assert (20.0 in touched, set(touched) <= {at for at, _ in flaps}) == (times, True)
+        assert bool(touched) is times
     dead_agent = [{"fault": "agent-death", "node": "n4", "at": 20, "until": 60}]
     assert run(scenario("agent-death", timeline=dead_agent), seed=1).touched == []

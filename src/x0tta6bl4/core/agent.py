@@ -260,6 +260,10 @@ class Agent:
                 bad[i.name] = {"up": float(i.up), "attached": float(i.attached), "mtu_short_bytes": short}
         return bad
 
+    def at_rest(self) -> bool:
+        """Nothing under way, no lease held, no incident open."""
+        return not (self.loop.executor.live or self.loop.knowledge.open)
+
     def expect_reboot(self, seconds: Seconds) -> None:
         """Say goodbye: to neighbours in every hello, to the controller in every report."""
         self.hellos.leaving = True

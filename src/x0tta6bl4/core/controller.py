@@ -237,6 +237,10 @@ class Controller:
             return max((i.seq, i.id) for i in self.loop.knowledge.open.values())[1] if self.loop.knowledge.open else ""
         return ""
 
+    def at_rest(self) -> bool:
+        """Nothing under way, no lease held, no incident open."""
+        return not (self.loop.executor.live or self.loop.knowledge.open)
+
     def expect_reboot(self, seconds: Seconds) -> None:
         """The controller's own machine reboots: nothing to say to anybody."""
 

@@ -163,6 +163,17 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class SlowSource(Source, Protocol):
+    """A source that takes long to begin, and says what it is doing meanwhile. start_s: how long at most."""
+
+    start_s: Seconds
+
+    def progress(self) -> str:
+        """What it does before its first pass, in a few words."""
+        ...
+
+
+@runtime_checkable
 class LabSource(Source, Protocol):
     """A source over a mesh that the lab made: the only kind in which faults can be injected."""
 

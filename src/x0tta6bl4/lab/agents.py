@@ -156,6 +156,10 @@ class Agents:
         for held in self._held.pop(node, []):
             held.close()
 
+    def at_rest(self) -> bool:
+        """Is none of them doing or holding anything?"""
+        return all(agent.at_rest() for agent in self._living.values())
+
     def close(self) -> None:
         """Stop all."""
         for node in list(self._living):

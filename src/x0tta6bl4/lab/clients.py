@@ -43,6 +43,7 @@ class ClientPair:
         self.source, self.target = source, target
         self.sent: list[float] = []
         self.rtt_ms: list[float] = []
+        self.forgotten = 0  # how many of the oldest are not kept any more
         self._address = address
         self._identity = identity
         # everything of a request but its number stays the same, so its checksum is made once
@@ -51,7 +52,7 @@ class ClientPair:
 
     def send(self, sock: socket.socket, now: float) -> None:
         """Send one request."""
-        number = len(self.sent)
+        number = self.forgotten + len(self.sent)
         self.sent.append(now)
         self.rtt_ms.append(math.nan)
         total = (~self._sum & 0xFFFF) + (number >> 16) + (number & 0xFFFF)
@@ -65,10 +66,17 @@ class ClientPair:
 
     def answered(self, number: int, at: float) -> None:
         """Take in one answer."""
-        if number < len(self.sent):
-            late = at - self.sent[number]
-            if math.isnan(self.rtt_ms[number]) and late <= ANSWER_S:
-                self.rtt_ms[number] = max(0.0, late * 1e3)
+        place = number - self.forgotten
+        if 0 <= place < len(self.sent):
+            late = at - self.sent[place]
+            if math.isnan(self.rtt_ms[place]) and late <= ANSWER_S:
+                self.rtt_ms[place] = max(0.0, late * 1e3)
+
+    def forget(self, keep: int) -> None:
+        """Drop the oldest but `keep`."""
+        count = max(0, len(self.sent) - keep)
+        del self.sent[:count], self.rtt_ms[:count]
+        self.forgotten += count
 
 
 class Clients:

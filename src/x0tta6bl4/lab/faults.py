@@ -61,6 +61,15 @@ class Fault:
         return tuple(sorted(names))
 
 
+def reach(fault: Fault, topology: Topology) -> frozenset[str]:
+    """Names of the links whose traffic its beginning or end may disturb: all of a node's where that loses its primary
+    interface, and with it its name in the mesh.
+    """
+    whole = kind_class(fault, topology) == "primary"
+    links = topology.links_of(fault.node) if whole else fault.links if fault.touches else ()
+    return frozenset(link.name for link in links)
+
+
 def away(fault: Fault, topology: Topology, seat: str) -> tuple[str, ...]:
     """The nodes that a cut leaves without a path to the seat, sorted."""
     if fault.source or fault.kind not in ("link-blackhole", "partition"):

@@ -69,12 +69,19 @@ def _row(key: _Key, sim: Sequence[FaultScore], vm: Sequence[FaultScore]) -> Row:
 
 
 def _verdict(faults: Sequence[FaultScore]) -> str:
-    words = {"excused" if fault.recovered is None else "heals" if fault.recovered else "never" for fault in faults}
+    words = {_word(fault) for fault in faults}
     return words.pop() if len(words) == 1 else "mixed"
 
 
+def _word(fault: FaultScore) -> str:
+    """Here a fault that hurt nobody is one that healed at once: both sides are asked what clients saw of it."""
+    if fault.bad_s is None:
+        return "excused"
+    return "never" if fault.recovered is False else "heals"
+
+
 def _time(faults: Sequence[FaultScore]) -> float | None:
-    times = [fault.ttr_s for fault in faults if fault.ttr_s is not None]
+    times = [fault.ttr_s or 0.0 for fault in faults if _word(fault) == "heals"]
     return median(times) if times else None
 
 

@@ -1,9 +1,9 @@
 """Which changes of settings hurt clients that were well: the lab's judgement, not the controller's.
 
 A step (apply, undo or revert, as the lab's kernel saw it) is *harmful* where within 10 s of it a well pair gets
-under half its replies for over 1 s, no timeline event touched its path meanwhile, and the same does not happen
-without the step: in `sim` a replay with the controller frozen before it, elsewhere runs without the controller,
-within 5 s of that time.
+under half its replies for over 1 s, no timeline event touched its path meanwhile (`PairRecord.path_touched`), and the
+same does not happen without the step: in `sim` a replay with the controller frozen before it, elsewhere runs without
+the controller, within 5 s of that time.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _culprit(
     since, until = dip
     near = [step for step in run.steps if since - BLAME_S <= step.at <= since + _IN_FLIGHT_S]
     for step in sorted(near, key=lambda step: -step.at):
-        if any(step.at <= at <= since + wellness.DIP_S for at, _ in run.touched):
+        if any(step.at <= at <= since + wellness.DIP_S for at in pair.path_touched):
             return None  # the timeline came between; so it did for every earlier step
         if not (wellness.well_at(seen, step.at) or wellness.well_at(seen, since)):
             continue

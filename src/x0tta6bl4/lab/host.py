@@ -7,6 +7,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -34,8 +36,11 @@ def missing() -> str:
     return ""
 
 
-def start(*, extra_path: tuple[Path, ...] = ()) -> LabProcess:
-    """Start a lab process on this machine; raises NotSupported with what is missing, Permanent where it fails."""
+def start(*, extra_path: tuple[Path, ...] = (), progress: Callable[[str], None] = lambda doing: None) -> LabProcess:
+    """Start a lab process on this machine; raises NotSupported with what is missing, Permanent where it fails.
+
+    progress: as of `vm.start`.
+    """
     reason = missing()
     if reason:
         raise NotSupported(f"lab backend host: {reason}")
@@ -50,11 +55,16 @@ def start(*, extra_path: tuple[Path, ...] = ()) -> LabProcess:
     command = [sys.executable, "-u", "-m", "x0tta6bl4.lab.guest", "--listen", f"127.0.0.1:{port}"]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment)  # noqa: S603 -- our own command
-    found = connect(port, token, process, work, deadline=began + ANSWER_S)
+    found = None
+    try:
+        waiting = partial(progress, "the lab's process starts")
+        found = connect(port, token, process, work, deadline=began + ANSWER_S, waiting=waiting)
+    finally:
+        if found is None:
+            process.kill()
+            process.wait()
+            text = log.read_text(errors="replace")
+            work.cleanup()
     if found is None:
-        process.kill()
-        process.wait()
-        text = log.read_text(errors="replace")
-        work.cleanup()
         raise Permanent(f"lab backend host: its process did not answer: {text[-1500:]}")
     return found

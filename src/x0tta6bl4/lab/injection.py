@@ -20,12 +20,13 @@ CUTS = frozenset({"link-blackhole", "partition", "link-flap", "interface-down"})
 
 @dataclass(frozen=True, slots=True, order=True)
 class Change:
-    """One thing to do at `at` (seconds from the start of the run). touches: nodes whose links it changes."""
+    """One thing to do at `at` (s from the start of the run). touches: nodes whose links it changes. fault: its id."""
 
     at: float
     order: int
     do: Callable[[], None]
     touches: tuple[str, ...] = ()
+    fault: str = ""
 
 
 def ends_of(link: Link, source: str = "") -> list[Ends]:
@@ -87,14 +88,21 @@ def changes(
     """Everything that happens by itself in a run, in order: faults, their ends, bursts of background loss."""
     found: list[Change] = []
     for fault in scenario.timeline:
-        for start, end in pulses(fault):
-            for at, on in ((start, True), (end, False)):
-                found.append(Change(at, len(found), _switching(lab, fault, on, agents), fault.touches))
+        found += switchings(lab, fault, len(found), agents)
     for ends in lab.paths:
         for start, end in bursts(scenario.background, ends, seed, until):
             for at, layer in ((start, SILENCE), (end, None)):
                 found.append(Change(at, len(found), _impairing(lab, ends, layer)))
     return sorted(found, key=lambda one: (one.at, one.order))
+
+
+def switchings(lab: NetLab, fault: Fault, order: int, agents: Callable[[str, bool], None]) -> list[Change]:
+    """A fault's beginning and end, for each pulse of it; `order` is that of the first."""
+    states = [(at, on) for start, end in pulses(fault) for at, on in ((start, True), (end, False))]
+    return [
+        Change(at, number, _switching(lab, fault, on, agents), fault.touches, fault.id)
+        for number, (at, on) in enumerate(states, order)
+    ]
 
 
 def _switching(lab: NetLab, fault: Fault, on: bool, agents: Callable[[str, bool], None]) -> Callable[[], None]:

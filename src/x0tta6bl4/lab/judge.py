@@ -10,7 +10,7 @@ from x0tta6bl4.lab import wellness
 from x0tta6bl4.lab.harm import Harm, Replay, harms
 from x0tta6bl4.lab.record import FaultRecord, RunRecord
 
-LATE_S: Final = 10.0  # an incident may still name a fault this long after its end
+LATE_S: Final = 10.0  # evidence of a fault still arrives this long after its end: naming it then is late, not false
 _NAMING: Final = frozenset({"incident.opened", "incident.updated", "incident.reopened"})
 _APPLIED: Final = frozenset({"action.applied", "action.proving", "action.confirmed"})
 
@@ -20,8 +20,9 @@ Verdict = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class FaultScore:
-    """How one fault went. `ttd_s`, `ttr_s`: None where it was missed. `bad_s`, `recovered`: None where no pair
-    counted. `verdict`: code and component as they stood at the first action, else at close; "" if undetected.
+    """How one fault went. `ttd_s`, `ttr_s`: None where it was missed. `bad_s`: None where no pair counted.
+    `recovered`: None where no counted pair was hurt, so that there was nothing to recover from. `verdict`: code and
+    component as they stood at the first applied action, else at close; "" if undetected.
     """
 
     id: str
@@ -73,26 +74,44 @@ class RunScore:
 
 @dataclass(slots=True)
 class Story:
-    """One incident as it arrived: `verdicts` are (arrival, names the component now, causes)."""
+    """One incident as it arrived. `verdicts` are (arrival, names the component now, causes); `acted_at`: when it was
+    first heard that an action of it was applied; `stood`: for how many seconds it named each component while open.
+    """
 
     id: str
     opened_at: float
     closed_at: float | None = None
     acted_at: float | None = None
     verdicts: list[tuple[float, bool, Verdict]] = field(default_factory=list)
+    stood: dict[str, float] = field(default_factory=dict)
+    _since: float = 0.0
 
     def decided(self) -> Verdict:
-        """The verdict as it stood at the first action, else at close (or at the end of the run)."""
+        """The verdict as it stood at the first applied action, else at close (or at the end of the run)."""
         standing = [causes for at, _, causes in self.verdicts if self.acted_at is None or at <= self.acted_at]
         return standing[-1] if standing else ()
 
-    def names(self, fault: FaultRecord) -> float | None:
-        """When it first named the fault's component, in time; None if it did not."""
+    def named(self, fault: FaultRecord, late_s: float = 0.0) -> float | None:
+        """When it first named the fault's component, at most `late_s` after its end; None if it did not."""
         for at, naming, causes in self.verdicts:
-            in_time = fault.start <= at < fault.end + LATE_S
+            in_time = fault.start <= at < fault.end + late_s
             if naming and in_time and causes and causes[0][1] == fault.truth.component:
                 return at
         return None
+
+    def count(self, at: float) -> None:
+        """Time has come to `at`: what it names has stood until then."""
+        if self.verdicts and self.closed_at is None:
+            component = self.verdicts[-1][2][0][1]
+            self.stood[component] = self.stood.get(component, 0.0) + at - self._since
+        self._since = at
+
+    def matched(self, faults: Sequence[FaultRecord]) -> list[FaultRecord]:
+        """The faults it named; none where it stood longer on a component that was no fault it named."""
+        named = [fault for fault in faults if self.named(fault, LATE_S) is not None]
+        true = {fault.truth.component for fault in named}
+        best = max((self.stood.get(one, 0.0) for one in true), default=0.0)
+        return named if best >= max((s for one, s in self.stood.items() if one not in true), default=0.0) else []
 
 
 def judge(run: RunRecord, off_runs: Sequence[RunRecord] = (), replay: Replay | None = None) -> RunScore:
@@ -102,7 +121,7 @@ def judge(run: RunRecord, off_runs: Sequence[RunRecord] = (), replay: Replay | N
     this run with its participants frozen just before a time (for harm in `sim`). An invalid run is judged too; it
     is `total` that leaves it out.
     """
-    stories = read_incidents(run.events)
+    stories = read_incidents(run.events, run.duration)
     hurt = harms(run, [off for off in off_runs if not off.invalid], replay)
     return RunScore(
         scenario=run.scenario,
@@ -124,23 +143,26 @@ def judge(run: RunRecord, off_runs: Sequence[RunRecord] = (), replay: Replay | N
     )
 
 
-def read_incidents(events: Sequence[tuple[float, Mapping[str, object]]]) -> list[Story]:
-    """The incidents of an event stream in order of arrival; events without an incident are skipped."""
+def read_incidents(events: Sequence[tuple[float, Mapping[str, object]]], end: float) -> list[Story]:
+    """The incidents of an event stream that was heard until `end`, in order of arrival."""
     stories: dict[str, Story] = {}
     for at, event in events:
         name, kind = str(event.get("incident") or ""), str(event.get("type") or "")
         if not name:
             continue
         story = stories.setdefault(name, Story(name, at))
-        if kind.startswith("action."):
+        if kind in _APPLIED:
             story.acted_at = at if story.acted_at is None else story.acted_at
         elif kind.startswith("incident."):
+            story.count(at)
             if causes := _causes(event):
                 story.verdicts.append((at, kind in _NAMING, causes))
             if kind == "incident.closed":
                 story.closed_at = at
             elif kind in _NAMING:  # opened again
                 story.closed_at = None
+    for story in stories.values():
+        story.count(max(end, story.opened_at))
     return list(stories.values())
 
 
@@ -160,7 +182,8 @@ def _causes(event: Mapping[str, object]) -> Verdict:
 
 
 def _fault_score(run: RunRecord, fault: FaultRecord, stories: Sequence[Story]) -> FaultScore:
-    named = [(at, story) for story in stories if (at := story.names(fault)) is not None]
+    mine = [story for story in stories if fault in story.matched(run.faults)]
+    named = [(at, story) for story in mine if (at := story.named(fault)) is not None]
     ttd_s: float | None = None
     causes: Verdict = ()
     if named:
@@ -168,10 +191,9 @@ def _fault_score(run: RunRecord, fault: FaultRecord, stories: Sequence[Story]) -
         ttd_s, causes = at - fault.start, story.decided()
     truth = (fault.truth.code, fault.truth.component)
     recoveries = [wellness.recovery(pair, fault.start, fault.end) for pair in run.pairs]
-    counted = [one for one in recoveries if one.counted]
-    hurt = [one for one in counted if one.hurt]
+    hurt = [one for one in recoveries if one.counted and one.hurt]
     times = [one.after_s for one in hurt if one.after_s is not None]
-    recovered = len(times) == len(hurt) if counted else None
+    recovered = len(times) == len(hurt) if hurt else None
     bads = [bad for pair in run.pairs if (bad := wellness.bad_s(pair, fault.start, fault.end)) is not None]
     return FaultScore(
         id=fault.id,
@@ -189,17 +211,17 @@ def _fault_score(run: RunRecord, fault: FaultRecord, stories: Sequence[Story]) -
         cause_top3=bool(named) and truth in causes[:3],
         hurt_pairs=len(hurt),
         recovered=recovered,
-        ttr_s=max(times, default=0.0) if recovered else None,
+        ttr_s=max(times) if recovered else None,
         bad_s=sum(bads) / len(bads) if bads else None,
     )
 
 
 def _false_incidents(faults: Sequence[FaultRecord], stories: Sequence[Story]) -> list[str]:
-    """Incidents that match no fault, and a second one for a fault opened while the first was open."""
+    """Incidents that stood on no fault, and a second one for a fault opened while the first was open."""
     false: list[str] = []
     first: dict[str, Story] = {}
     for story in stories:
-        matched = [fault.id for fault in faults if story.names(fault) is not None]
+        matched = [fault.id for fault in story.matched(faults)]
         fresh = [name for name in matched if not _still_open(first.get(name), story.opened_at)]
         for name in fresh:
             first[name] = story

@@ -10,19 +10,20 @@ import gc
 import math
 import select
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from x0tta6bl4.errors import X0tError
-from x0tta6bl4.lab import injection, relay
+from x0tta6bl4.errors import ConfigError
+from x0tta6bl4.lab import injection, paths, relay
 from x0tta6bl4.lab.agents import Agents
-from x0tta6bl4.lab.clients import PERIOD_S, Clients
+from x0tta6bl4.lab.field import Field
 from x0tta6bl4.lab.lines import Lines
-from x0tta6bl4.lab.netlab import PREFIX, Blueprint, NetLab, settings
+from x0tta6bl4.lab.netlab import Blueprint, settings
 from x0tta6bl4.lab.participants import Factory
+from x0tta6bl4.lab.quiet import Quiet
 from x0tta6bl4.lab.scenarios import Scenario, from_document
 from x0tta6bl4.network.linux import LinuxKernel
 from x0tta6bl4.network.sockets import LinuxTransport
@@ -35,77 +36,16 @@ WARM_S: Final = 9.0
 SETTLE_S: Final = 6.0  # at the declared interval, agents running, before time zero
 OFF_TAIL_S: Final = 12.0  # after the last fault's end, without a controller
 TAIL_S: Final = 120.0  # the longest hold of a mitigation (90 s) and 30 s: then nothing may differ from the start
-QUIET_S: Final = 20.0  # settings as at the start for so long end a run early
 LAG_MAX_S: Final = 0.1
-LAST_ANSWERS_S: Final = 0.3
-
-
-class Field:
-    """The lab's own thread: client probes, the timeline, faults held in force, and how late its timer was."""
-
-    def __init__(
-        self, lab: NetLab, scenario: Scenario, seed: int, tail_s: float, agents: Callable[[str, bool], None]
-    ) -> None:
-        self.lab, self.scenario = lab, scenario
-        self.probes_end = scenario.ends + tail_s
-        self.touched: list[tuple[float, tuple[str, ...]]] = []
-        self.lag_s = 0.0
-        self.start = 0.0
-        self.failure = ""
-        self._changes = injection.changes(lab, scenario, seed, self.probes_end, agents)
-        namespaces = {node: PREFIX + node for node in lab.nodes}
-        self.clients = Clients(scenario.pairs, namespaces, lab.addresses)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="field", daemon=True)
-
-    def go(self, start: float) -> None:
-        """Begin; `start` is time zero on the monotonic clock."""
-        self.start = start
-        self._thread.start()
-
-    def end(self) -> None:
-        """Send no more probes, wait for the last answers, and stop: the record does not change any more."""
-        self.probes_end = time.monotonic() - self.start
-        time.sleep(LAST_ANSWERS_S)
-        self.close()
-
-    def close(self) -> None:
-        """Stop and release the sockets."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(10)
-        self.clients.close()
-
-    def _run(self) -> None:
-        try:
-            self._loop()
-        except X0tError as error:
-            self.failure = f"timeline: {error}"
-
-    def _loop(self) -> None:
-        due, changes = self.start, list(self._changes)
-        while not self._stop.is_set():
-            now = time.monotonic()
-            while changes and self.start + changes[0].at <= now:
-                change = changes.pop(0)
-                change.do()
-                if change.touches:
-                    self.touched.append((time.monotonic() - self.start, change.touches))
-            self.lab.enforce()
-            if now >= due:
-                if now - self.start <= self.probes_end:
-                    self.lag_s = max(self.lag_s, now - due)
-                    self.clients.send()
-                due += PERIOD_S * max(1, math.floor((now - due) / PERIOD_S))  # one that is far too late is left out
-            self.clients.receive()
-            then = min(due, self.start + changes[0].at if changes else due)  # the kernel stamps what arrives meanwhile
-            self._stop.wait(max(0.001, then - time.monotonic()))
+KEPT_S: Final = 86_400.0  # for so long bursts of background loss are planned where a mesh is kept up
+TELL_S: Final = 0.5  # how often its clients are told of
 
 
 def run(session: Session, request: Mapping[str, Any]) -> dict[str, object]:
     """Carry out one run and return what the driver needs for its record (times from time zero, in seconds).
 
-    request: document (of the scenario), seed, factory ("module:attribute" or None), settings, tail_s, early.
+    request: document (of the scenario), seed, factory ("module:attribute" or None), settings, tail_s, early. kept: the
+    mesh stays up until the driver goes away, and is broken as it asks (`relay.INJECT`, `relay.MEND`).
     """
     scenario = from_document(request["document"])
     seed = int(request["seed"])
@@ -116,7 +56,8 @@ def run(session: Session, request: Mapping[str, Any]) -> dict[str, object]:
     factory = _factory(request.get("factory"))
     kernels = {node: lab.kernel(node) for node in lab.nodes}
     agents = Agents(session, lab, scenario, factory, request)
-    field = Field(lab, scenario, seed, float(request.get("tail_s", TAIL_S)), agents.ask)
+    kept = bool(request.get("kept"))
+    field = Field(lab, scenario, seed, KEPT_S if kept else float(request.get("tail_s", TAIL_S)), agents.ask, kept=kept)
     sys.setswitchinterval(0.001)  # the probes' thread must not wait for an agent's
     try:
         _warm(session, kernels, scenario)
@@ -126,7 +67,10 @@ def run(session: Session, request: Mapping[str, Any]) -> dict[str, object]:
         agents.start = start
         session.lines.send({"notice": "start", "at": start})
         field.go(start)
-        _serve(session, field, agents, same=lambda: _settings(kernels) == before, request=request)
+        if kept:
+            _keep(session, field, agents)
+        else:
+            _serve(session, field, agents, same=lambda: _settings(kernels) == before, request=request)
         after = _settings(kernels)
         field.end()
         return _result(field, agents, before=before, after=after, build_s=build_s)
@@ -177,21 +121,40 @@ def _serve(
 ) -> None:
     """Tick, pass on datagrams and answer the driver until the run ends; `same`: are settings as at the start?"""
     end = field.start + field.probes_end + 1
-    look, same_since = field.start + field.scenario.ends + OFF_TAIL_S, math.inf
+    quiet = Quiet(field.start + field.scenario.ends + OFF_TAIL_S, same, agents, alone=request.get("factory") is None)
     now = time.monotonic()
     while now < end and not field.failure:
         due = agents.work()
-        _exchange(session, agents, min(due, end))
+        for document in _exchange(session, agents, min(due, end)):
+            if document["notice"] == relay.AT_REST:
+                quiet.controller = bool(document["value"])
         now = time.monotonic()
-        if request.get("early", True) and now >= look:
-            look = now + 2.0
-            same_since = min(same_since, now) if same() else math.inf
-            if now - same_since >= QUIET_S:
-                break
+        if request.get("early", True) and quiet.ended(now):
+            break
 
 
-def _exchange(session: Session, agents: Agents, until: float) -> None:
-    """Wait for the driver or the bridge until `until`, and take in what they bring."""
+def _keep(session: Session, field: Field, agents: Agents) -> None:
+    """Tick, pass on datagrams, break what the driver asks to, and tell what clients see, until something fails.
+
+    The driver's going away ends it (Temporary).
+    """
+    tell = field.start
+    while not field.failure:
+        due = agents.work()
+        for document in _exchange(session, agents, min(due, tell)):
+            with suppress(ConfigError):  # the driver has checked it
+                if document["notice"] == relay.INJECT:
+                    field.inject(document["id"], document["entry"])
+                elif document["notice"] == relay.MEND:
+                    field.mend(document["id"])
+        if (now := time.monotonic()) >= tell:
+            tell = now + TELL_S
+            session.lines.send({"notice": relay.CLIENTS, "rtt_ms": field.recent()})
+
+
+def _exchange(session: Session, agents: Agents, until: float) -> list[dict[str, Any]]:
+    """Wait for the driver or the bridge until `until`, and take in what they bring; returns other notices."""
+    left: list[dict[str, Any]] = []
     bridge = agents.bridge
     sources: list[Lines | LinuxTransport] = [session.lines, *([bridge] if bridge is not None else [])]
     ready, _, _ = select.select(sources, [], [], max(0.0, until - time.monotonic()))
@@ -204,6 +167,9 @@ def _exchange(session: Session, agents: Agents, until: float) -> None:
                 agents.to_node(*relay.payload_of(document))
             elif document.get("op") == "clock":
                 session.answer(document)
+            elif "notice" in document:
+                left.append(document)
+    return left
 
 
 def _result(
@@ -226,6 +192,7 @@ def _result(
             "sent": [round(at - start, 4) for at in pair.sent],
             "rtt_ms": [None if math.isnan(value) else round(value, 3) for value in pair.rtt_ms],
             "excused": injection.excused(field.scenario, (pair.source, pair.target)),
+            "path_touched": paths.path_touched(field.scenario, (pair.source, pair.target)),
         }
         for pair in field.clients.pairs
     ]

@@ -270,6 +270,7 @@ class NetLab:
 
     def boot(self, node: str) -> None:
         """The node comes back with its declared configuration and a new boot id."""
+        self.shut_down(node)  # one that another fault brought back already
         self.boot_ids[node] = str(uuid.uuid4())
         links = self._links[node]
         for one in self.nodes[node].interfaces:

@@ -82,6 +82,10 @@ class Participant(Protocol):
         """The node is told to shut down for a planned reboot (systemd stop): say goodbye, be back within `seconds`."""
         ...
 
+    def at_rest(self) -> bool:
+        """Is it done: no action under way, no lease held, no incident open? Only then may a run end early."""
+        ...
+
     def close(self) -> None:
         """Stop; release what it holds."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -23,11 +23,14 @@ BACKENDS: Final = ("vm", "host")
 SLACK_S: Final = 120.0  # building, and a slow machine
 
 
-def start(backend: str) -> LabProcess:
-    """Start a backend; one process serves any number of runs. Raises ConfigError, NotSupported, Permanent."""
+def start(backend: str, progress: Callable[[str], None] = lambda doing: None) -> LabProcess:
+    """Start a backend; one process serves any number of runs. Raises ConfigError, NotSupported, Permanent.
+
+    progress: told again and again what it is doing; what it raises ends the start.
+    """
     if backend not in BACKENDS:
         raise ConfigError("backend", backend, " | ".join(BACKENDS))
-    return vm.start() if backend == "vm" else host.start()
+    return vm.start(progress=progress) if backend == "vm" else host.start(progress=progress)
 
 
 class _Outside:
@@ -37,6 +40,7 @@ class _Outside:
         self, lab: LabProcess, scenario: Scenario, seed: int, factory: Factory, settings: Mapping[str, object]
     ) -> None:
         self.events: list[tuple[float, dict[str, object]]] = []  # by our clock
+        self._notify, self._rest = lab.notify, False
         self._box = relay.Mailbox(lambda to, data: lab.notify(relay.notice(relay.TO_NODE, to, data)))
         self._controller: Participant = factory.controller(
             ControllerPorts(
@@ -66,8 +70,11 @@ class _Outside:
         self._box.deliver(*relay.payload_of(document))
 
     def tick(self) -> None:
-        """One tick of the controller."""
+        """One tick of the controller; the lab process is told when it comes to rest, and when it does not stay so."""
         self._controller.tick(time.monotonic())
+        if (rest := self._controller.at_rest()) != self._rest:
+            self._rest = rest
+            self._notify({"notice": relay.AT_REST, "value": rest})
 
     def close(self) -> None:
         """Stop it."""
@@ -91,7 +98,8 @@ def run(
     factory: builds the controller here; factory_name: the same as "MODULE:ATTRIBUTE", builds the agents in the lab
     process; both None is a run without a controller. process: a started backend to use (and leave running).
     tail_s: how long after the last fault the run may go on until settings are as at the start; early: it ends once
-    they have been so for 20 s. Raises what `start` raises, Temporary where the lab process is lost.
+    they have been so for 20 s with agents and controller at rest (`quiet.Quiet`). Raises what `start` raises, Temporary
+    where the lab process is lost.
     """
     if (factory is None) != (factory_name is None):
         raise ConfigError("factory_name", factory_name, "given together with factory, or neither")
@@ -126,8 +134,56 @@ def run(
     return _record(scenario, backend, used_seed, result, events, controller=factory is not None)
 
 
+def keep(
+    scenario: Scenario,
+    *,
+    seed: int,
+    factory: Factory,
+    factory_name: str,
+    process: LabProcess,
+    seen: Callable[[Sequence[PairRecord]], None],
+) -> str:
+    """Keep the mesh of `scenario` up until `process` is closed (Temporary); returns why it ended by itself.
+
+    What is broken meanwhile is what `inject` and `mend` ask for. seen: told twice a second, on another thread, what
+    each client pair saw over the last seconds.
+    """
+    request = {"document": scenario.document, "seed": seed, "factory": factory_name, "settings": {}, "kept": True}
+
+    def heard(document: dict[str, Any]) -> None:
+        if document["notice"] == relay.CLIENTS:
+            seen(
+                [
+                    PairRecord(*pair, [], _rtts(rtt), [])
+                    for pair, rtt in zip(scenario.pairs, document["rtt_ms"], strict=True)
+                ]
+            )
+
+    made = partial(_Outside, process, scenario, seed, factory, {})
+    _, result, _ = _drive(process, request, made, math.inf, heard)
+    return str(result["invalid"] or "the lab's process ended the run")
+
+
+def inject(process: LabProcess, ident: str, entry: Mapping[str, Any]) -> None:
+    """Begin a fault in a mesh that is kept up: a timeline entry, of which only how long it lasts counts."""
+    process.notify({"notice": relay.INJECT, "id": ident, "entry": dict(entry)})
+
+
+def mend(process: LabProcess, ident: str) -> None:
+    """End such a fault before its time."""
+    process.notify({"notice": relay.MEND, "id": ident})
+
+
+def _rtts(values: Sequence[float | None]) -> list[float]:
+    return [math.nan if value is None else value for value in values]
+
+
 def _drive(
-    process: LabProcess, request: dict[str, Any], make: Callable[[], _Outside] | None, wait_s: float
+    process: LabProcess,
+    request: dict[str, Any],
+    make: Callable[[], _Outside] | None,
+    wait_s: float,
+    heard: Callable[[dict[str, Any]], None] = lambda document: None,
 ) -> tuple[float, dict[str, Any], list[tuple[float, dict[str, object]]]]:
     """(time zero on the lab's clock, result, events) of one run; the controller begins when the agents have begun."""
     zero = math.nan
@@ -140,6 +196,8 @@ def _drive(
             outside = None if make is None else make()
         elif document["notice"] == relay.TO_CONTROLLER and outside is not None:
             outside.deliver(document)
+        else:
+            heard(document)
 
     process.on_notice = on_notice
     end = time.monotonic() + wait_s
@@ -174,8 +232,9 @@ def _record(
             source=pair["source"],
             target=pair["target"],
             sent=pair["sent"],
-            rtt_ms=[math.nan if value is None else value for value in pair["rtt_ms"]],
+            rtt_ms=_rtts(pair["rtt_ms"]),
             excused=[(start, end) for start, end in pair["excused"]],
+            path_touched=pair["path_touched"],
         )
         for pair in result["pairs"]
     ]

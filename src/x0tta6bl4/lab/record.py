@@ -35,7 +35,8 @@ class PairRecord:
 
     rtt_ms[i] belongs to the request sent at sent[i]; NaN where no answer came within 2 s.
     excused: intervals [start, end) in which an end is dead or physically cut off from the other, by ground truth.
-    path_touched: instants at which a timeline event changed a link that could carry this pair's traffic.
+    path_touched: instants at which a timeline event changed a link of the path that this pair used just before: as the
+    simulator knows it, or as `paths.path_touched` takes it to be on a real kernel.
     """
 
     source: str
@@ -43,6 +44,7 @@ class PairRecord:
     sent: list[float]
     rtt_ms: list[float]
     excused: list[tuple[float, float]]
+    path_touched: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

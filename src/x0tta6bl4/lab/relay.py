@@ -14,6 +14,9 @@ from x0tta6bl4.errors import ProtocolError
 from x0tta6bl4.lab.participants import CONTROLLER
 
 TO_CONTROLLER, TO_NODE = "report", "order"  # notices that carry datagrams
+AT_REST = "at-rest"  # a notice: is the controller doing or holding nothing?
+INJECT, MEND = "inject", "mend"  # notices to a mesh that is kept up: begin a fault, end it before its time
+CLIENTS = "clients"  # a notice from it: what its client pairs saw lately
 
 Arrival = tuple[str, float, bytes]
 

@@ -161,10 +161,15 @@ def connect(
     directory: tempfile.TemporaryDirectory[str],
     *,
     deadline: float,
+    waiting: Callable[[], None] = lambda: None,
 ) -> LabProcess | None:
-    """A LabProcess where one answers on 127.0.0.1:port before `deadline` (monotonic), None where not."""
+    """A LabProcess where one answers on 127.0.0.1:port before `deadline` (monotonic), None where not.
+
+    waiting: called meanwhile; what it raises ends the wait.
+    """
     began = time.monotonic()
     while time.monotonic() < deadline and process.poll() is None:
+        waiting()
         try:
             sock = socket.create_connection(("127.0.0.1", port), 2.0)
         except OSError:

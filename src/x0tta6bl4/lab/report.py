@@ -24,9 +24,9 @@ _TOTALS: Final = {
     "scenarios": ("Scenarios", "n", "how many were run"),
     "management": ("Management", "text", "in-band: readings and orders pass only while the mesh carries them"),
     "detected": ("Detected", "%", "faults for which an incident named the true component"),
-    "cause_top1": ("Right cause", "%", "code and component as they stood at the first action, else at close"),
+    "cause_top1": ("Right cause", "%", "code and component as they stood at the first applied action, else at close"),
     "cause_top3": ("Right cause among three", "%", "the truth is one of the first three causes"),
-    "recovered": ("Recovered", "%", "repairable faults after which the hurt pairs became well and stayed so"),
+    "recovered": ("Recovered", "%", "repairable faults that hurt a pair: all hurt pairs became well and stayed so"),
     "ttd_s_p95_hard": ("Time to detect, hard, p95", "s", "misses count with the fault's full duration"),
     "ttd_s_p95_soft": ("Time to detect, soft, p95", "s", "loss, one-way, flapping, delay"),
     "ttr_s_p50": ("Time to recover, median", "s", "from the fault's start to the lasting well stretch"),
@@ -154,9 +154,9 @@ def _scenario_row(group: _Group, valid: Sequence[RunScore]) -> str:
         _median([fault.ttd_s for fault in seen if fault.ttd_s is not None]),
         _share([fault.cause_top1 for fault in seen]),
         _recovered(seen),
-        _median([fault.ttr_s for fault in seen if fault.ttr_s is not None], never=bool(seen)),
+        _healing(seen),
         _recovered(alone),
-        _median([fault.ttr_s for fault in alone if fault.ttr_s is not None], never=bool(alone)),
+        _healing(alone),
         _median([fault.bad_s for fault in seen if fault.bad_s is not None]),
         _median([fault.bad_s for fault in alone if fault.bad_s is not None]),
         str(sum(one.actions for one in on)) if on else "",
@@ -175,13 +175,19 @@ def _share(flags: Sequence[bool]) -> str:
 
 
 def _recovered(faults: Sequence[FaultScore]) -> str:
-    return _share([bool(fault.recovered) for fault in faults if fault.recovered is not None])
+    hurt = [bool(fault.recovered) for fault in faults if fault.recovered is not None]
+    return _share(hurt) if hurt or not faults else "-"
 
 
-def _median(values: Sequence[float], *, never: bool = False) -> str:
-    if values:
-        return f"{median(values):.2f}"
-    return "never" if never else ""
+def _healing(faults: Sequence[FaultScore]) -> str:
+    """The median time to recover, "never", or "-" where nobody was hurt."""
+    hurt = [fault for fault in faults if fault.recovered is not None]
+    times = [fault.ttr_s for fault in hurt if fault.ttr_s is not None]
+    return _median(times) if times or not faults else "never" if hurt else "-"
+
+
+def _median(values: Sequence[float]) -> str:
+    return f"{median(values):.2f}" if values else ""
 
 
 def _alarm(count: int, runs: Sequence[RunScore]) -> str:
@@ -272,9 +278,7 @@ def _outcome(run: RunRecord, scores: Sequence[RunScore]) -> str:
 
 def _fault_words(fault: FaultScore) -> str:
     if fault.recovered is None:
-        healed = "no pair counts"
-    elif not fault.hurt_pairs:
-        healed = "nobody was hurt"
+        healed = "no counted pair was hurt"
     else:
         healed = f"recovered after {fault.ttr_s:.2f} s" if fault.ttr_s is not None else "never recovered"
     seen = f", detected after {fault.ttd_s:.2f} s" if fault.ttd_s is not None else ""

@@ -66,7 +66,8 @@ def total(scores: Sequence[RunScore]) -> dict[str, object]:
     """The totals over all valid runs; None where nothing of that class ran. Ratios are in [0, 1], times in s.
 
     Detection, causes, recovery, actions, harm, drift and false incidents are of runs with the controller; detection
-    is over all faults, recovery over repairable ones; a miss enters a percentile with the fault's full duration.
+    is over all faults, recovery over repairable ones that hurt a client; a miss enters a percentile with its fault's
+    full duration.
     """
     valid = [one for one in scores if not one.invalid]
     on = [one for one in valid if one.controller]

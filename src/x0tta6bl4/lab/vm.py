@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -47,27 +49,38 @@ def missing() -> str:
     return ""
 
 
-def start(*, extra_path: tuple[Path, ...] = (), memory_mb: int = MEMORY_MB) -> LabProcess:
+def start(
+    *,
+    extra_path: tuple[Path, ...] = (),
+    memory_mb: int = MEMORY_MB,
+    progress: Callable[[str], None] = lambda doing: None,
+) -> LabProcess:
     """Boot a guest and return its lab process.
 
-    extra_path: directories in which the guest's Python also looks for modules (a test's, a factory's).
+    extra_path: directories in which the guest's Python also looks for modules (a test's, a factory's). progress: told
+    again and again what it is doing; what it raises ends the start, and the guest.
     Raises NotSupported where something is missing, Permanent with the console's end where no start succeeds.
     """
     reason = missing()
     if reason:
         raise NotSupported(f"lab backend vm: {reason}")
     console = ""
-    for _ in range(STARTS):
+    for number in range(1, STARTS + 1):
         work = tempfile.TemporaryDirectory(prefix="x0t-lab-", ignore_cleanup_errors=True)
-        found, console = _start_once(work, extra_path, memory_mb)
+        doing = "the guest boots" + (f" (start {number} of {STARTS}: the one before hung)" if number > 1 else "")
+        found = None
+        try:
+            found, console = _start_once(work, extra_path, memory_mb, partial(progress, doing))
+        finally:
+            if found is None:
+                work.cleanup()
         if found is not None:
             return found
-        work.cleanup()
     raise Permanent(f"lab backend vm: no guest answered in {STARTS} starts; console ends: {console[-1500:]}")
 
 
 def _start_once(
-    work: tempfile.TemporaryDirectory[str], extra_path: tuple[Path, ...], memory_mb: int
+    work: tempfile.TemporaryDirectory[str], extra_path: tuple[Path, ...], memory_mb: int, waiting: Callable[[], None]
 ) -> tuple[LabProcess | None, str]:
     """(lab process or None, console text)."""
     began = time.monotonic()
@@ -80,8 +93,8 @@ def _start_once(
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # noqa: S603 -- our own command
     found: LabProcess | None = None
     try:
-        if _first_line(process, console, began + FIRST_LINE_S):
-            found = connect(port, token, process, work, deadline=began + ANSWER_S)
+        if _first_line(process, console, began + FIRST_LINE_S, waiting):
+            found = connect(port, token, process, work, deadline=began + ANSWER_S, waiting=waiting)
     finally:
         if found is None:
             process.kill()
@@ -93,9 +106,10 @@ def _start_once(
     return None, "".join(path.read_text(errors="replace") for path in texts if path.is_file())
 
 
-def _first_line(process: subprocess.Popen[bytes], console: Path, deadline: float) -> bool:
+def _first_line(process: subprocess.Popen[bytes], console: Path, deadline: float, waiting: Callable[[], None]) -> bool:
     """Did the guest print anything in time?"""
     while time.monotonic() < deadline and process.poll() is None:
+        waiting()
         if console.is_file() and console.stat().st_size:
             return True
         time.sleep(0.1)

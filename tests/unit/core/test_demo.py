@@ -1,17 +1,19 @@
 """The demo: the product's own loop over a simulated mesh, as its readers see it."""
 
+import threading
 import time
 
 import pytest
 
-from x0tta6bl4.core import demo, machine
+from x0tta6bl4.core import demo, demo_faults, machine
 from x0tta6bl4.core.demo_real import RealSource
 from x0tta6bl4.core.settings import Settings
 from x0tta6bl4.core.state import State
 from x0tta6bl4.core.view import LabSource
-from x0tta6bl4.errors import ConfigError
-from x0tta6bl4.lab import scenarios
+from x0tta6bl4.errors import ConfigError, Temporary
+from x0tta6bl4.lab import real, scenarios
 from x0tta6bl4.lab.record import PairRecord
+from x0tta6bl4.lab.sim.runner import Simulation
 
 
 def played(source, until, limit_s=40.0):
@@ -94,22 +96,22 @@ def test_wrong_faults_are_refused(kind, target, parameters):
 )
 def test_every_sort_of_target_can_be_injected(kind, target, parameters):
     mesh = scenarios.load("loss-40")
-    fault = demo.resolve(mesh, kind, target, 10.0, parameters)
+    fault = demo_faults.fault_of(mesh, demo_faults.asked(kind, target, 10.0, parameters))
     assert (fault.kind, fault.at, fault.until) == (kind, 0, 10)
 
 
 def test_the_timeline_is_the_same_for_the_same_seed_and_valid():
     mesh = scenarios.load("loss-40")
-    first = list(demo.timeline(mesh, 1, 20.0, 12.0, 12))
-    assert first == list(demo.timeline(mesh, 1, 20.0, 12.0, 12))
-    assert first != list(demo.timeline(mesh, 2, 20.0, 12.0, 12))
+    first = list(demo_faults.timeline(mesh, 1, 20.0, 12.0, 12))
+    assert first == list(demo_faults.timeline(mesh, 1, 20.0, 12.0, 12))
+    assert first != list(demo_faults.timeline(mesh, 2, 20.0, 12.0, 12))
     made = scenarios.from_document({**mesh.document, "timeline": first}, "demo")
     assert [fault.until - fault.at for fault in made.timeline] == [12.0] * 12
 
 
 def test_client_views_use_the_words_of_the_score():
     def view(rtts):
-        return demo.client_view(PairRecord("n1", "n2", [0.0] * len(rtts), rtts, []))
+        return demo_faults.client_view(PairRecord("n1", "n2", [0.0] * len(rtts), rtts, []))
 
     lost = float("nan")
     assert view([1.0] * 20).well is None
@@ -136,12 +138,98 @@ def test_a_simulation_that_breaks_says_so():
     assert source.failure() == "the simulation ended: ValueError: no room"
 
 
-def test_a_real_demo_plays_a_whole_timeline():
-    source = demo.demo(Settings(), backend="vm", fault_every_s=20.0)
+class Guest:
+    """Stands for `lab.real` and its process: the mesh that is kept up is a simulated one, in a hurry."""
+
+    def __init__(self, monkeypatch, *, boots=True, breaks=""):
+        self.told, self.boots, self.breaks = [], boots, breaks
+        self.closed = threading.Event()
+        for name in ("start", "keep", "inject", "mend"):
+            monkeypatch.setattr(real, name, getattr(self, name))
+
+    def close(self):
+        self.closed.set()
+
+    def start(self, backend, progress):
+        progress("the guest boots")
+        while not self.boots:
+            progress("the guest boots (start 2 of 4)")
+            time.sleep(0.01)
+        return self
+
+    def keep(self, scenario, *, seed, factory, factory_name, process, seen):
+        assert scenario.timeline == ()
+        seen([PairRecord(*pair, [], [1.0] * 60, []) for pair in scenario.pairs])
+        simulation = Simulation(scenario, seed, factory, checks=False)
+        while not self.closed.is_set() and not self.breaks:
+            simulation.run_until(simulation.world.now + 0.5)
+            time.sleep(0.02)
+        simulation.crew.close()
+        if self.closed.is_set():
+            raise Temporary("lab process: the other end closed it")
+        return self.breaks
+
+    def inject(self, process, ident, entry):
+        self.told.append((ident, entry["fault"], entry.get("link")))
+
+    def mend(self, process, ident):
+        self.told.append((ident, "mended"))
+
+
+def test_a_real_mesh_is_kept_up_and_broken_on_request(monkeypatch):
+    guest = Guest(monkeypatch)
+    source = demo.demo(Settings(), backend="vm", fault_every_s=None)
     assert isinstance(source, RealSource)
-    assert not isinstance(source, LabSource)
-    assert [f.kind for f in source._faults(12.0)] == ["link-blackhole"]
-    assert source._faults(25.0) == []
+    assert isinstance(source, LabSource)
+
+    def done(state):
+        snapshot = state.readers.snapshot()
+        if snapshot is not None and not source.asked:
+            source.asked = source.inject("link-blackhole", "n2-n3", 30.0, {})
+        if snapshot is not None and snapshot.view.faults:
+            assert [fault.component for fault in snapshot.view.faults] == ["adjacency/n2:v2-3<>n3:v3-2"]
+            source.ended = source.end(source.asked) or source.ended
+        return source.ended and not snapshot.view.faults
+
+    source.asked, source.ended = "", False
+    state = played(source, done)
+    assert guest.told == [("injected-1", "link-blackhole", "n2-n3"), ("injected-1", "mended")]
+    assert [client.well for client in state.readers.snapshot().view.clients] == [True] * 4
+    assert guest.closed.is_set()
+    assert source.failure() == ""
+    with pytest.raises(ConfigError):
+        source.inject("flood", "n1", 10.0, {})
+
+
+def test_a_real_demo_goes_on_breaking_things(monkeypatch):
+    guest = Guest(monkeypatch)
+    source = demo.demo(Settings(), backend="vm", fault_every_s=0.4)
+    played(source, lambda state: len(guest.told) >= 4)
+    assert [what[1] for what in guest.told[:4]] == ["link-blackhole", "link-loss", "mtu", "link-delay"]
+
+
+def test_a_real_mesh_that_breaks_says_why(monkeypatch):
+    Guest(monkeypatch, breaks="timeline: no netem")
+    source = demo.demo(Settings(), backend="vm", fault_every_s=None)
+    source.start(State(log=False))
+    end = time.monotonic() + 10
+    while not source.failure() and time.monotonic() < end:
+        time.sleep(0.01)
+    source.stop()
+    assert source.failure() == "timeline: no netem"
+
+
+def test_a_guest_that_boots_is_given_up(monkeypatch):
+    Guest(monkeypatch, boots=False)
+    source = demo.demo(Settings(), backend="vm")
+    source.start(State(log=False))
+    end = time.monotonic() + 10
+    while "start 2" not in source.progress() and time.monotonic() < end:
+        time.sleep(0.01)
+    source.stop()
+    assert source.progress() == "the guest boots (start 2 of 4)"
+    assert not source._thread.is_alive()
+    assert source.failure() == ""
 
 
 def test_a_machine_without_a_mesh_has_no_source(tmp_path):

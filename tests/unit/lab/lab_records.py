@@ -8,7 +8,7 @@ STEP = 0.05
 LINK = "adjacency/n2:v2-3<>n3:v3-2"
 
 
-def pair(lost=(), slow=(), excused=(), *, end=80.0, source="n2", target="n3", start=0.0):
+def pair(lost=(), slow=(), excused=(), *, end=80.0, source="n2", target="n3", start=0.0, path_touched=()):
     """One probe each 50 ms from `start` to `end`; answered in 10 ms but where `lost` or `slow` (200 ms)."""
     sent = [start + i * STEP for i in range(round((end - start) / STEP))]
 
@@ -17,7 +17,7 @@ def pair(lost=(), slow=(), excused=(), *, end=80.0, source="n2", target="n3", st
             return math.nan
         return 200.0 if any(a - 1e-9 <= at < b - 1e-9 for a, b in slow) else 10.0
 
-    return PairRecord(source, target, sent, [rtt(at) for at in sent], list(excused))
+    return PairRecord(source, target, sent, [rtt(at) for at in sent], list(excused), list(path_touched))
 
 
 def fault(component=LINK, code="link-down", *, start=20.0, end=60.0, kind_class="hard", repairable=True, name="f1"):

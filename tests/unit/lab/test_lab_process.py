@@ -193,6 +193,17 @@ def test_only_answers_in_time_count_and_only_once():
     assert math.isnan(pair.rtt_ms[1])
 
 
+def test_old_probes_are_forgotten_and_late_answers_to_them_too():
+    pair = ClientPair("n1", "n2", "10.9.0.2", 1)
+    pair.sent, pair.rtt_ms = [1.0, 1.05, 1.1], [math.nan] * 3
+    pair.forget(2)
+    pair.answered(0, 1.2)
+    pair.answered(2, 1.12)
+    assert pair.sent == [1.05, 1.1]
+    assert math.isnan(pair.rtt_ms[0])
+    assert pair.rtt_ms[1] == pytest.approx(20.0)
+
+
 def test_vm_says_what_is_missing_and_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setenv("X0T_LAB_DIR", str(tmp_path))
     assert "scripts/install-lab.sh" in vm.missing()
@@ -226,6 +237,23 @@ def test_a_start_that_never_prints_is_given_up(monkeypatch, tmp_path):
     monkeypatch.setattr(vm, "FIRST_LINE_S", 0.2)
     with pytest.raises(Permanent, match="no guest answered in 4 starts"):
         vm.start()
+
+
+def test_a_start_can_be_given_up(monkeypatch):
+    monkeypatch.setattr(vm, "missing", lambda: "")
+    monkeypatch.setattr(vm, "_command", lambda *args: ["sleep", "30"])
+    said = []
+
+    def progress(doing):
+        said.append(doing)
+        if len(said) > 2:
+            raise Temporary("stopped")
+
+    began = time.monotonic()
+    with pytest.raises(Temporary, match="stopped"):
+        vm.start(progress=progress)
+    assert time.monotonic() - began < 5
+    assert said == ["the guest boots"] * 3
 
 
 def test_host_says_why_it_cannot(monkeypatch):

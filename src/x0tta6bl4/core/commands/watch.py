@@ -24,14 +24,14 @@ from x0tta6bl4.core.commands.live import EVENTS_SHOWN, LiveView, short, words
 from x0tta6bl4.core.readers import Readers, Snapshot
 from x0tta6bl4.core.settings import Settings
 from x0tta6bl4.core.state import State
-from x0tta6bl4.core.view import MeshView, Source
+from x0tta6bl4.core.view import MeshView, SlowSource, Source
 from x0tta6bl4.errors import Permanent
 from x0tta6bl4.monitoring import logs
 from x0tta6bl4.monitoring.logs import sentence
 
 REFRESH_S = 0.2
 POLL_S = 0.01  # between two looks at a starting API
-START_S = 60.0  # a guest boots in this time on a slow machine
+START_S = 60.0  # for the first pass, where the source does not say how long it may take
 
 
 def watch(source: Source, settings: Settings, *, style: str, api: bool = True, seconds: float | None = None) -> None:
@@ -58,10 +58,11 @@ def watch(source: Source, settings: Settings, *, style: str, api: bool = True, s
         stack.callback(source.stop)
         source.start(state)
         try:
-            _wait(source, state, seconds=START_S, first=True)
+            _wait_for_first(source, state)
             show = {"live": _live, "lines": _lines, "json": _json}.get(style)
             if show is None:
-                _wait(source, state, seconds=seconds)
+                for _ in _turns(source, seconds):
+                    pass
             else:
                 show(source, state, _footer(settings, api=api), seconds)
         except KeyboardInterrupt:
@@ -170,12 +171,17 @@ def _turns(source: Source, seconds: float | None) -> Iterator[None]:
         time.sleep(REFRESH_S)
 
 
-def _wait(source: Source, state: State, *, seconds: float | None, first: bool = False) -> None:
-    for _ in _turns(source, seconds):
-        if first and state.readers.snapshot() is not None:
+def _wait_for_first(source: Source, state: State) -> None:
+    """Until the loop has made a pass; a source that is slow says on standard error what it is doing."""
+    slow = source if isinstance(source, SlowSource) else None
+    limit, said = START_S if slow is None else slow.start_s, ""
+    for _ in _turns(source, limit):
+        if state.readers.snapshot() is not None:
             return
-    if first:
-        raise Permanent(f"{source.title}: no pass of the loop within {seconds:.0f} s")
+        if slow is not None and slow.progress() != said:
+            said = slow.progress()
+            typer.echo(f"{said} ...", err=True)
+    raise Permanent(f"{source.title}: no pass of the loop within {limit:.0f} s")
 
 
 def _live(source: Source, state: State, footer: str, seconds: float | None) -> None:

@@ -28,10 +28,12 @@ class Clients:
         for number in range(len(self._pairs)):
             self._world.at(self._world.now + PROBE_S * number / len(self._pairs), self._probe, (number, 0))
 
-    def records(self, excused: list[list[tuple[float, float]]]) -> list[PairRecord]:
+    def records(self, excused: list[list[tuple[float, float]]], touched: list[list[float]]) -> list[PairRecord]:
         """What each pair saw."""
         return [
-            PairRecord(source.name, target.name, self._sent[number], self._rtt[number], excused[number])
+            PairRecord(
+                source.name, target.name, self._sent[number], self._rtt[number], excused[number], touched[number]
+            )
             for number, (source, target) in enumerate(self._pairs)
         ]
 

@@ -1,21 +1,31 @@
-"""Carries out the timeline, and knows by ground truth which client pairs are physically cut off."""
+"""Carries out the timeline, and knows by ground truth which client pairs are cut off or hit on their path."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
+from x0tta6bl4.lab import faults
 from x0tta6bl4.lab.faults import Fault
 from x0tta6bl4.lab.sim.routing import Routing
 from x0tta6bl4.lab.sim.state import Hop, Iface, Node
 
 
 class Truthkeeper:
-    """Keeps, for each client pair, the intervals in which an end is dead or physically cut off from the other."""
+    """Keeps, for each client pair, the intervals in which an end is dead or physically cut off from the other, and the
+    instants at which an event touched the path that it used.
+    """
 
     def __init__(self, routing: Routing, pairs: list[tuple[Node, Node]]) -> None:
         self._world, self._pairs = routing.world, pairs
         self.excused: list[list[tuple[float, float]]] = [[] for _ in pairs]
+        self.touched: list[list[float]] = [[] for _ in pairs]
         self._open: list[float | None] = [None] * len(pairs)
+
+    def touch(self, links: Collection[str]) -> None:
+        """An event is about to change these links."""
+        for number, (source, target) in enumerate(self._pairs):
+            if not (_path(source, target) | _path(target, source)).isdisjoint(links):
+                self.touched[number].append(self._world.now)
 
     def update(self) -> None:
         """Something physical changed: see who can reach whom."""
@@ -33,6 +43,19 @@ class Truthkeeper:
         for number, since in enumerate(self._open):
             if since is not None:
                 self.excused[number].append((since, self._world.now))
+
+
+def _path(source: Node, target: Node) -> set[str]:
+    """Names of the links that frames take now from one node to another, as far as there is a route."""
+    names = set[str]()
+    node = source
+    while node is not target and (router := node.tables[target.idx].router) is not None:
+        hop = router.link.rev
+        if hop.name in names:  # a loop, while routes change
+            break
+        names.add(hop.name)
+        node = hop.dst.node
+    return names
 
 
 def _reaches(source: Node, target: Node) -> bool:
@@ -106,6 +129,7 @@ class Injector:
             self._world.by_name[fault.node].agent_dead = on
             self._agents(self._world.by_name[fault.node], not on)
             return
+        self._truth.touch(faults.reach(fault, self._world.scenario.topology))
         if kind == "interface-down":
             self._hold(self._iface(fault), on=on)
         elif kind == "mtu":
@@ -151,6 +175,7 @@ class Injector:
     def _power(self, node: Node, *, on: bool) -> None:
         if node.alive == on:
             return
+        self._truth.touch({hop.name for iface in node.ifaces for hop in iface.out})
         if on:
             self._routing.boot(node)
         else:

@@ -102,7 +102,7 @@ class Simulation:
             controller=crew is not None,
             duration=self.world.now,
             faults=scenario.fault_records(),
-            pairs=self.clients.records(self.truth.excused),
+            pairs=self.clients.records(self.truth.excused, self.truth.touched),
             events=crew.events if crew else [],
             steps=crew.steps if crew else [],
             touched=self.injector.touched,
