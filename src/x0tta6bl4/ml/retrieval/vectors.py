@@ -66,8 +66,9 @@ def top(fits: Floats, k: int) -> NDArray[np.intp]:
     """The positions of the `k` largest, largest first; equal ones in order."""
     if k >= len(fits):
         return np.argsort(-fits, kind="stable")
-    best = np.sort(np.argpartition(-fits, k)[:k])
-    return best[np.argsort(-fits[best], kind="stable")]
+    least = len(fits) - max(k, 1)
+    best = np.flatnonzero(fits >= np.partition(fits, least)[least])
+    return best[np.argsort(-fits[best], kind="stable")][:k]
 
 
 def _graph(vectors: Floats) -> Any:
