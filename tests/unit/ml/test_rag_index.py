@@ -313,3 +313,9 @@ def test_an_alias_may_be_a_whole_sentence(index):
 def test_the_largest_come_first_and_equal_ones_in_order(values, k):
     fits = np.array(values, np.float32)
     assert top(fits, k).tolist() == sorted(range(len(fits)), key=lambda at: (-fits[at], at))[:k]
+
+
+def test_the_dimension_of_a_store_is_that_of_sentences_unless_told():
+    assert (VectorStore().embedding_dim, VectorStore(embedding_dim=2).embedding_dim) == (384, 2)
+    with pytest.raises(ConfigError, match=r"vectors\.embedding_dim"):
+        VectorStore(embedding_dim=0)
