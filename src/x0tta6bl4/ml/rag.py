@@ -18,6 +18,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from x0tta6bl4.errors import ConfigError
@@ -29,6 +30,7 @@ from x0tta6bl4.ml.retrieval.index import K_MAX, Index
 from x0tta6bl4.ml.retrieval.learn import Learned, learn
 from x0tta6bl4.ml.retrieval.minilm import sentence_vectors
 from x0tta6bl4.ml.retrieval.ports import Feedback, KnowledgeStore, MemoryKnowledge
+from x0tta6bl4.ml.retrieval.saved import Saved
 from x0tta6bl4.ml.retrieval.segment import Where
 from x0tta6bl4.ml.retrieval.values import Document, RetrievalResult
 from x0tta6bl4.ml.retrieval.vectors import VectorStore
@@ -47,6 +49,7 @@ __all__ = [
 
 Profile = Literal["fast", "accurate"]
 """fast: words and word vectors. accurate: a small transformer too (130 MB more, milliseconds for each query)."""
+_DIMS: Final[Mapping[int, Profile]] = {256: "fast", 384: "accurate"}
 QUERY_MAX: Final = 200_000
 RUNBOOKS: Final = "runbooks"
 """What the project's own pages are filed under."""
@@ -60,14 +63,20 @@ class RAGAnalyzer:
     """A knowledge base: index documents, retrieve passages, augment an analysis with them, learn from feedback.
 
     store: what keeps it; by default it ends with the process. What the store holds is loaded here. utc: the clock.
-    Raises ConfigError for an unknown profile, NotSupported where a package is missing, StoreError from the store.
+    embedding_dim: another way to say the profile, by the dimension of its vectors (256: fast, 384: accurate).
+    Raises ConfigError for an unknown profile or dimension and where they contradict each other, NotSupported where a
+    package is missing, StoreError from the store.
     """
 
     def __init__(
-        self, profile: Profile = "fast", store: KnowledgeStore | None = None, utc: Callable[[], float] = time.time
+        self,
+        profile: Profile | None = None,
+        store: KnowledgeStore | None = None,
+        utc: Callable[[], float] = time.time,
+        *,
+        embedding_dim: int | None = None,
     ) -> None:
-        if profile not in get_args(Profile):
-            raise ConfigError("knowledge.profile", profile, " or ".join(get_args(Profile)))
+        profile = _profile(profile, embedding_dim)
         sentences = sentence_vectors() if profile == "accurate" else None
         self._model = sentences.name if sentences else ""
         self._index = Index(word_vectors(), sentences, ACCURATE if sentences else FAST)
@@ -147,7 +156,7 @@ class RAGAnalyzer:
             hits = self._index.search(query, k, where)  # shorter than handing it to a thread
         good = [located(hit, query) for hit in hits if hit.similarity >= threshold]
         note = "" if good else _NOTHING if self._index.passages else _EMPTY
-        return RetrievalResult(query, good, self._utc(), note)
+        return RetrievalResult.of(query, good, self._utc(), note)
 
     async def augment_analysis(self, analysis: Mapping[str, Any], query: str, k: int = 5) -> dict[str, Any]:
         """The analysis with what is known about it under the key `rag`."""
@@ -188,6 +197,32 @@ class RAGAnalyzer:
         if learned.model == self._index.vectors_name and (learned.weights.sentence > 0) == bool(self._model):
             self._index.weigh(learned.weights, learned.adapter)
             self.learned = learned
+
+    def save_index(self, path: str | Path) -> None:
+        """Write what is known, feedback and what was learned into one file, whole or not at all.
+
+        Vectors are not in it. Raises StoreError where it cannot be written.
+        """
+        with self._changing:
+            Saved(self.documents(), self._store.feedback(), self._store.learned()).write(Path(path))
+
+    def load_index(self, path: str | Path) -> int:
+        """Index what `save_index` has written beside what is known, or in its place where ids are the same.
+
+        Returns how many documents. Raises StoreError where the file cannot be read and ProtocolError where it is
+        another kind of file; then nothing is kept.
+        """
+        saved = Saved.read(Path(path))
+        self._put(saved.documents)
+        with self._changing:
+            had = set(self._store.feedback())
+            for feedback in saved.feedback:
+                if feedback not in had:
+                    self._store.say(feedback)
+            if saved.learned:
+                self._store.learn(saved.learned)
+                self._use(Learned.decode(saved.learned))
+        return len(saved.documents)
 
     def documents(self) -> list[Document]:
         """All that is known, in the order of their ids."""
@@ -241,6 +276,18 @@ def _page(page: Runbook) -> Document:
             "digest": hashlib.sha256(f"{names}{content}".encode()).hexdigest(),
         },
     )
+
+
+def _profile(profile: Profile | None, embedding_dim: int | None) -> Profile:
+    if profile not in (None, *get_args(Profile)):
+        raise ConfigError("knowledge.profile", profile, " or ".join(get_args(Profile)))
+    if embedding_dim is None:
+        return profile or "fast"
+    found = _DIMS.get(embedding_dim)
+    if found is None or profile not in (None, found):
+        allowed = ", ".join(f"{dim} ({one})" for dim, one in _DIMS.items())
+        raise ConfigError("knowledge.embedding_dim", embedding_dim, allowed)
+    return found
 
 
 def _document(entry: Document | Mapping[str, Any]) -> Document:

@@ -296,6 +296,26 @@ def test_the_page_is_quoted_with_a_passage_that_the_knowledge_base_has():
                 assert not any("](" in item or "```" in item for item in found.items), page.code
 
 
+@pytest.mark.parametrize(
+    ("code", "language", "begins"),
+    [
+        ("interface-mtu-low", "en", "`ip link set dev $IFACE mtu 1560`: on the end that is short, then"),
+        ("interface-mtu-low", "ru", "`ip link set dev $IFACE mtu 1560`: на той стороне, где MTU занижен;"),
+        ("small-mtu", "en", "`ip link set dev $IFACE mtu 1560`: on both ends of the link, then"),
+        ("loop-avoidance-without-bridge", "en", "`batctl bridge_loop_avoidance 0`: and the same in the boot"),
+    ],
+)
+def test_the_command_that_a_sentence_goes_on_from_is_shown(code, language, begins):
+    assert page_on(code, language).items[0].startswith(begins)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_item_of_a_page_begins_in_the_middle_of_a_sentence(language):
+    items = [(page.code, item) for page in runbooks(language) if (found := page_on(page.code, language))
+             for item in found.items]  # fmt: skip
+    assert [(code, item) for code, item in items if item[0].islower()] == []
+
+
 def test_a_page_that_is_not_there_in_russian_is_given_in_english_and_said_so():
     clipped = incident(Cause("link-clipped", FORTH, 0.9, SYMPTOMS[:1]))
     explanation = told("ru", of=clipped)

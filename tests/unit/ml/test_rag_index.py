@@ -5,6 +5,8 @@ import threading
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from x0tta6bl4.errors import ConfigError
 from x0tta6bl4.ml.retrieval import vectors as vectors_module
@@ -12,7 +14,7 @@ from x0tta6bl4.ml.retrieval.fusion import ACCURATE, Weights
 from x0tta6bl4.ml.retrieval.index import Index
 from x0tta6bl4.ml.retrieval.minilm import sentence_vectors
 from x0tta6bl4.ml.retrieval.values import Document
-from x0tta6bl4.ml.retrieval.vectors import VectorStore
+from x0tta6bl4.ml.retrieval.vectors import VectorStore, top
 from x0tta6bl4.ml.retrieval.wordvectors import word_vectors
 
 PAGES = [
@@ -300,3 +302,20 @@ def test_of_a_named_document_the_first_passage_is_shown_unless_a_section_is_name
     found = {query: index.search(query)[0] for query in ("page-all", "turn-dish", "ask-anna")}
     assert [hit.exact for hit in found.values()] == [True] * 3
     assert [hit.passage.number for hit in found.values()] == [0, 1, 2]
+
+
+def test_an_alias_may_be_a_whole_sentence(index):
+    index.add([Document("rain", "# Rain\nDishes drown.", {"aliases": ["the dish on the roof is full of water"]})])
+    assert index.search("help, the dish on the roof is full of water")[0].exact
+
+
+@given(st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), max_size=60), st.integers(0, 70))
+def test_the_largest_come_first_and_equal_ones_in_order(values, k):
+    fits = np.array(values, np.float32)
+    assert top(fits, k).tolist() == sorted(range(len(fits)), key=lambda at: (-fits[at], at))[:k]
+
+
+def test_the_dimension_of_a_store_is_that_of_sentences_unless_told():
+    assert (VectorStore().embedding_dim, VectorStore(embedding_dim=2).embedding_dim) == (384, 2)
+    with pytest.raises(ConfigError, match=r"vectors\.embedding_dim"):
+        VectorStore(embedding_dim=0)

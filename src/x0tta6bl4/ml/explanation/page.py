@@ -16,6 +16,8 @@ FOLDER: Final = "runbooks"  # how the knowledge base names them
 REMEDIES: Final = {"en": "## What fixes it", "ru": "## Что помогает"}
 ITEMS_MAX: Final = 4  # more than that is read on the page
 _CODE: Final = re.compile(r"^(```|~~~).*?^\1[^\n]*$", re.DOTALL | re.MULTILINE)
+_OPENING: Final = re.compile(r"\A\s*(```|~~~)[^\n]*\n(.*?)\n\1[^\n]*\n\s*", re.DOTALL)
+_COMMENT: Final = re.compile(r"\s+#\s.*")
 _ITEM: Final = re.compile(r"^(?:\d+\.|[-*])\s+", re.MULTILINE)
 _BLOCK: Final = re.compile(r"\n\s*\n")
 _LINK: Final = re.compile(r"\[([^\]]*)\]\([^)]*\)")
@@ -52,11 +54,19 @@ def _page(page: Runbook) -> Page | None:
 
 
 def _items(section: str) -> Iterator[str]:
-    """The points of a list where there is one, else its paragraphs; without commands, which need the whole page."""
-    prose = _CODE.sub("", section).strip()
+    """The points of a list where there is one, else its paragraphs; without commands, which need the whole page.
+
+    Those that a section begins with stay: the text goes on from them.
+    """
+    prose = _CODE.sub("", _OPENING.sub(_inline, section)).strip()
     listed = _ITEM.split(prose)[1:]
     for part in listed or _BLOCK.split(prose):
         text = " ".join(_BLOCK.split(part.strip())[0].split())
         text = _LINK.sub(r"\1", text).replace("**", "").removesuffix(":")
         if text:
             yield text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _inline(opening: re.Match[str]) -> str:
+    commands = (_COMMENT.sub("", line).strip() for line in opening[2].splitlines())
+    return "; ".join(f"`{command}`" for command in commands if command) + ": "

@@ -84,7 +84,7 @@ class Postings:
             if share < _NOTHING:
                 continue
             part = self.part(term)
-            found[self.rows[part]] += self.weights[part] * np.float32(share)  # a row stands once in a part
+            np.add.at(found, self.rows[part], self.weights[part] * np.float32(share))
         return found
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import astuple, dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from x0tta6bl4.errors import ConfigError
@@ -59,9 +60,13 @@ class Weights:
         >>> [Weights(0.75, 0.25, tilt=0.25).for_terms(n).lexical for n in (1, 4, 10, 16, 99)]
         [0.5, 0.5, 0.625, 0.75, 0.75]
         """
-        short = 1 - min(max((terms - SHORT_TERMS) / (LONG_TERMS - SHORT_TERMS), 0.0), 1.0)
-        lexical = self.lexical - self.tilt * short
-        return self if lexical == self.lexical else replace(self, tilt=0.0).with_lexical(lexical)
+        return _tilted(self, min(max(terms, SHORT_TERMS), LONG_TERMS))
+
+
+@lru_cache(maxsize=256)  # every query asks, and there are few answers
+def _tilted(weights: Weights, terms: int) -> Weights:
+    lexical = weights.lexical - weights.tilt * (LONG_TERMS - terms) / (LONG_TERMS - SHORT_TERMS)
+    return weights if lexical == weights.lexical else replace(weights, tilt=0.0).with_lexical(lexical)
 
 
 FAST: Final = Weights(0.75, 0.25, tilt=0.15)

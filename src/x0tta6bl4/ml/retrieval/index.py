@@ -229,7 +229,7 @@ class Index:
         if state.adapter is not None:
             meaning = state.adapter(meaning)
         sentence = self._sentences([query])[0] if self._sentences else None
-        return Question(dict(zip(known, shares, strict=True)), meaning, sentence)
+        return Question(dict(zip(known, shares.tolist(), strict=True)), meaning, sentence)
 
     def _entry(self, passage: Passage, known: Mapping[str, Floats]) -> Entry:
         # What a document is called counts like the first words of each of its passages.
@@ -278,16 +278,18 @@ class Index:
 def _named(state: _State, query: str) -> dict[str, int]:
     """The documents that the query names, by id, and which passage of each."""
     found: dict[str, int] = {}
-    for name in identifiers(query):
-        bearers = {document: number for part in state.parts for document, number in part.named.get(name, ())}
-        if len(bearers) <= _NAMESAKES_MAX:
-            found |= bearers
+    base, tail = state.base.named, state.tail.named
+    for name in identifiers(query, state.base.phrases, state.tail.phrases):
+        if name in base or name in tail:
+            bearers = dict((*base.get(name, ()), *tail.get(name, ())))
+            if len(bearers) <= _NAMESAKES_MAX:
+                found |= bearers
     return found
 
 
 def _falling(scores: Sequence[Floats], k: int) -> Iterator[tuple[int, float]]:
     """(position, score) of the scores one after the other, best first; all are sorted only where somebody asks."""
-    fits = np.concatenate([np.empty(0, np.float32), *scores])
+    fits = scores[0] if len(scores) == 1 else np.concatenate([np.empty(0, np.float32), *scores])
     few = top(fits, 2 * k + 16)
     yield from zip(few.tolist(), fits[few].tolist(), strict=True)
     if len(few) < len(fits):

@@ -59,6 +59,7 @@ class Segment:
     rows: Mapping[str, range]  # document id -> its passages
     named: Mapping[str, tuple[tuple[str, int], ...]]  # a name as `text.name` spells it -> document ids, passages
     facets: Mapping[tuple[str, object], Numbers]
+    phrases: Mapping[str, Collection[int]]  # the first word of a name of several words -> how many such names have
 
     @classmethod
     def of(cls, entries: Sequence[Entry], postings: Postings, meanings: Floats) -> Self:
@@ -69,7 +70,12 @@ class Segment:
         stack = np.concatenate(windows) if windows else None
         rows = _rows(entries)
         alive, nearest = np.ones(len(entries), np.bool_), Nearest(meanings)
-        return cls(entries, alive, True, postings, nearest, stack, first, rows, *_metadata(entries, rows))
+        named, facets = _metadata(entries, rows)
+        phrases: dict[str, set[int]] = {}
+        for words in map(str.split, named):
+            if len(words) > 1:
+                phrases.setdefault(words[0], set()).add(len(words))
+        return cls(entries, alive, True, postings, nearest, stack, first, rows, named, facets, phrases)
 
     def without(self, documents: Collection[str]) -> Self:
         """The same with those documents dead."""

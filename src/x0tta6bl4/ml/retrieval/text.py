@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -59,7 +60,7 @@ def _stem(word: str) -> str:
     return str(Stemmer.Stemmer("russian" if _CYRILLIC.search(word) else "english").stemWord(word))
 
 
-PHRASE_MAX: Final = 6  # words of the longest name that is looked for inside a text
+_SEVERAL: Final = 6  # words of the longest text that is taken as one identifier
 _QUESTION: Final = 16  # a text of more words mentions much: phrases in it name nothing
 
 
@@ -79,17 +80,24 @@ def _spelled(word: str) -> str:
     return "-".join(part.lower() for part in _BREAK.split(word) if part)
 
 
-def identifiers(text: str) -> list[str]:
+def identifiers(text: str, *phrases: Mapping[str, Collection[int]]) -> list[str]:
     """What in a text may name a document exactly, spelled as by `name`: every token, every word between spaces, the
-    whole as one identifier and, in a question, every phrase.
+    whole as one identifier and, in a question, phrases.
+
+    phrases: for the first words of the phrases that are names, how many words such names have.
+
+    >>> identifiers("the disk full", {"disk": [2]})
+    ['the', 'disk', 'full', 'disk full', 'the-disk-full']
     """
     words = text.split()
     spelled = [_spelled(word) for word in words]
     found = dict.fromkeys([*map(_spelled, TOKEN.findall(text)), *spelled])
     if 1 < len(words) <= _QUESTION:
         plain = [word for word in spelled if word]
-        for size in range(2, min(PHRASE_MAX, len(plain)) + 1):
-            found |= dict.fromkeys(" ".join(plain[at : at + size]) for at in range(len(plain) - size + 1))
-        if len(plain) <= PHRASE_MAX:
+        for at, word in enumerate(plain):
+            for sizes in phrases:
+                for size in sizes.get(word, ()):
+                    found[" ".join(plain[at : at + size])] = None
+        if len(plain) <= _SEVERAL:
             found["-".join(plain)] = None
     return list(found)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from x0tta6bl4.errors import ConfigError
 from x0tta6bl4.model import NOTHING, Floats
@@ -99,10 +100,24 @@ class RetrievalResult(list[Document]):
     """The documents found, best first, with the passage that spoke for each and how similar it is.
 
     A list of `Document` whose `content` is the passage; `similarities` and `hits` run beside it.
+    Raises ConfigError where there are not as many similarities as documents.
     """
 
-    def __init__(self, query: str, hits: Sequence[Hit], timestamp: float, note: str = "") -> None:
-        super().__init__(
+    def __init__(
+        self, documents: Iterable[Document] = (), similarities: Sequence[float] = (), query: str = "",
+        timestamp: float = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__(documents)
+        if len(similarities) != len(self):
+            raise ConfigError("retrieval.similarities", len(similarities), f"{len(self)}, one for each document")
+        hits = zip(self, similarities, strict=True)
+        self.hits = tuple(Hit(Passage(document, 0, (), document.content), fits) for document, fits in hits)
+        self.query, self.timestamp, self.note = query, timestamp, ""
+
+    @classmethod
+    def of(cls, query: str, hits: Sequence[Hit], timestamp: float, note: str = "") -> Self:
+        """What these hits answer to a query. note: why there are none."""
+        documents = (
             Document(
                 hit.passage.document.id,
                 hit.passage.text,
@@ -111,7 +126,9 @@ class RetrievalResult(list[Document]):
             )
             for hit in hits
         )
-        self.query, self.hits, self.timestamp, self.note = query, tuple(hits), timestamp, note
+        found = cls(documents, [hit.similarity for hit in hits], query, timestamp)
+        found.hits, found.note = tuple(hits), note
+        return found
 
     @property
     def documents(self) -> Sequence[Document]:

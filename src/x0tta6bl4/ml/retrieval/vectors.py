@@ -66,8 +66,9 @@ def top(fits: Floats, k: int) -> NDArray[np.intp]:
     """The positions of the `k` largest, largest first; equal ones in order."""
     if k >= len(fits):
         return np.argsort(-fits, kind="stable")
-    best = np.sort(np.argpartition(-fits, k)[:k])
-    return best[np.argsort(-fits[best], kind="stable")]
+    least = len(fits) - max(k, 1)
+    best = np.flatnonzero(fits >= np.partition(fits, least)[least])
+    return best[np.argsort(-fits[best], kind="stable")][:k]
 
 
 def _graph(vectors: Floats) -> Any:
@@ -92,13 +93,13 @@ class VectorStore:
     'north'
     """
 
-    def __init__(self, dim: int) -> None:
-        if dim < 1:
-            raise ConfigError("vectors.dim", dim, "a number >= 1")
-        self.dim = dim
+    def __init__(self, embedding_dim: int = 384) -> None:
+        if embedding_dim < 1:
+            raise ConfigError("vectors.embedding_dim", embedding_dim, "a number >= 1")
+        self.embedding_dim = embedding_dim
         self._ids: list[str] = []
         self._rows: dict[str, int] = {}  # id -> its row; rows that no id has are dead
-        self._vectors = np.zeros((0, dim), np.float32)
+        self._vectors = np.zeros((0, embedding_dim), np.float32)
         self._frozen = Nearest(self._vectors)
 
     def __len__(self) -> int:
@@ -110,8 +111,10 @@ class VectorStore:
 
         Raises ConfigError for another shape, for numbers that are not finite, and for an id that stands there twice.
         """
-        if vectors.shape != (len(ids), self.dim) or not np.isfinite(vectors).all():
-            raise ConfigError("vectors", f"shape {vectors.shape}", f"finite numbers of shape ({len(ids)}, {self.dim})")
+        if vectors.shape != (len(ids), self.embedding_dim) or not np.isfinite(vectors).all():
+            raise ConfigError(
+                "vectors", f"shape {vectors.shape}", f"finite numbers of shape ({len(ids)}, {self.embedding_dim})"
+            )
         if len(set(ids)) < len(ids):
             raise ConfigError("vectors.ids", "one id twice", "each id once")
         self._rows |= {identity: len(self._ids) + offset for offset, identity in enumerate(ids)}
@@ -130,8 +133,8 @@ class VectorStore:
 
         Raises ConfigError for a query of another shape or with numbers that are not finite.
         """
-        if query.shape != (self.dim,) or not np.isfinite(query).all():
-            raise ConfigError("vectors.query", f"shape {query.shape}", f"{self.dim} finite numbers")
+        if query.shape != (self.embedding_dim,) or not np.isfinite(query).all():
+            raise ConfigError("vectors.query", f"shape {query.shape}", f"{self.embedding_dim} finite numbers")
         wanted = unit(query.astype(np.float32))
         mask = None if among is None and len(self._rows) == len(self._ids) else self._mask(among)
         size = len(self._frozen.vectors)
