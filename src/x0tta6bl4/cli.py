@@ -33,7 +33,7 @@ from x0tta6bl4.core.commands import (
     query,
     store,
 )
-from x0tta6bl4.core.commands.output import EXIT_CODES, Exit, code_of
+from x0tta6bl4.core.commands.output import EXIT_CODES, Exit, code_of, complain, json_asked
 from x0tta6bl4.errors import X0tError
 
 SUMMARY = "Self-healing controller for batman-adv meshes. Begin with `x0t demo`."
@@ -119,21 +119,22 @@ def common(
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Carry out one command line and return its exit code; an error is one line on standard error."""
+    """Carry out one command line, return its exit code; an error is a line (`--json`: an object) on standard error."""
     completion.prepare()
+    json_asked.set(False)
     try:
         app(args=None if arguments is None else list(arguments))
     except SystemExit as ended:  # typer's way to return, usage errors (2) and interruption (130) included
         return ended.code if isinstance(ended.code, int) else Exit.FAILED
     except X0tError as error:
         hint = "; start one with `x0t demo` or `x0t run`, or ask `x0t doctor`" if isinstance(error, Unreachable) else ""
-        typer.echo(f"error: {error}{hint}", err=True)
+        complain(error, code_of(error), hint)
         return code_of(error)
     except BrokenPipeError:  # `x0t events | head`: who read has enough
         sys.stdout = None
         return Exit.OK
     except OSError as error:  # a full disk, a file that may not be written
-        typer.echo(f"error: {error}", err=True)
+        complain(error, Exit.FAILED)
         return Exit.FAILED
     return Exit.OK
 

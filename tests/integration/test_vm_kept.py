@@ -1,4 +1,4 @@
-"""`x0t lab up --backend vm`: a real mesh stays up until stopped, is broken on request, heals, and is broken anew."""
+"""`x0t lab up --backend vm`: a real mesh stays up until it is stopped, is broken on request, and heals."""
 
 import subprocess
 import time

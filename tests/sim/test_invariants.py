@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 
 import pytest
+from crew_of_test import Crew
 from driving import Lab, scenario
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from x0tta6bl4.errors import Permanent
 from x0tta6bl4.lab.scenarios import builtin
+from x0tta6bl4.lab.sim import Simulation
 
 RADIO = {
     "nodes": 5,
@@ -84,6 +86,36 @@ def test_a_route_over_a_detached_interface_is_seen():
     lab.sim.world.by_name["n2"].attached.remove(iface)
     with pytest.raises(AssertionError, match="over the detached v2-3"):
         lab.sim.invariants.each_second()
+
+
+@pytest.mark.parametrize("who", ["agent", "controller", "timeline"])
+def test_a_step_that_breaks_the_mesh_is_seen_at_once(who):
+    """Not at the next full second, when it may be whole again."""
+
+    class Sly(Crew):
+        def agent(self, ports):
+            made = super().agent(ports)
+            if who == "agent" and ports.name == "n2":
+                made.tick = lambda now: spoil()
+            return made
+
+        def controller(self, ports):
+            made = super().controller(ports)
+            if who == "controller":
+                made.tick = lambda now: spoil()
+            return made
+
+    def spoil(_=None):
+        if sim.world.now > 2.3:
+            sim.world.by_name["n2"].iface("v2-3").active = False
+
+    made = scenario("blackhole", timeline=[{"fault": "link-blackhole", "link": "n5-n6", "at": 2.4, "until": 9}])
+    sim = Simulation(made, 1, None if who == "timeline" else Sly([]))
+    if who == "timeline":
+        sim.world.at(2.35, spoil, None)
+    with pytest.raises(AssertionError, match="active without being attached and up, or not though"):
+        sim.run_until(2.9)
+    assert sim.world.now < 2.45
 
 
 def test_time_that_goes_back_is_seen():

@@ -50,9 +50,21 @@ def test_a_context_is_added_used_listed_and_removed(capsys, place, tmp_path):
     assert "at http://127.0.0.1:1 " in called(capsys, "status", code=Exit.UNREACHABLE)
     assert called(capsys, "context", "use", "local") == "commands now talk to local\n"
     assert "no token in" in called(capsys, "status", code=Exit.UNREACHABLE)
-    called(capsys, "context", "use", "roof")
+    assert json.loads(called(capsys, "context", "use", "roof", "--json")) == {"current": "roof"}
     called(capsys, "context", "remove", "roof")
     assert contexts.read() == contexts.Contexts()
+
+
+def test_an_error_under_json_is_one_problem_object(capsys):
+    told = json.loads(called(capsys, "context", "use", "nobody", "--json", code=Exit.USAGE))
+    assert (told["field"], told["value"], told["exit_code"]) == ("context", "nobody", 2)
+    assert told["detail"].startswith("context: got 'nobody'")
+    add(capsys)
+    called(capsys, "context", "use", "roof")
+    told = json.loads(called(capsys, "status", "--json", code=Exit.UNREACHABLE))
+    assert (told["title"], told["exit_code"]) == ("no controller answers", 3)
+    assert "x0t doctor" in told["detail"]
+    assert called(capsys, "status", code=Exit.UNREACHABLE).startswith("error: ")  # asked for once, not for ever
 
 
 def test_the_option_wins_over_the_variable_and_that_over_the_one_in_use(capsys, monkeypatch):

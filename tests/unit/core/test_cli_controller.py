@@ -183,6 +183,8 @@ def test_faults_are_injected_listed_and_ended(x0t):
     assert told["id"] in x0t("lab", "faults")
     assert x0t("lab", "end", told["id"]) == f"ended {told['id']}\n"
     assert "(404)" in x0t("lab", "end", "none", code=Exit.FAILED)
+    problem = json.loads(x0t("lab", "end", "none", "--json", code=Exit.FAILED))
+    assert (problem["status"], problem["exit_code"]) == (404, 1)
 
 
 def test_incidents_are_acknowledged_and_closed_where_that_can_be(x0t):

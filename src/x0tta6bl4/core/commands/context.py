@@ -39,13 +39,16 @@ def list_contexts(as_json: JsonFlag = False) -> None:
 
 
 @app.command()
-def use(name: Annotated[str, typer.Argument(help="Its name; `local` is this machine's controller.")]) -> None:
+def use(
+    name: Annotated[str, typer.Argument(help="Its name; `local` is this machine's controller.")],
+    as_json: JsonFlag = False,
+) -> None:
     """Make it the one that commands talk to."""
     found = contexts.read()
     if name != LOCAL:
         contexts.named(found, name)
     contexts.write(replace(found, current="" if name == LOCAL else name))
-    console().print(f"commands now talk to {name}")
+    done({"current": name}, f"commands now talk to {name}", as_json=as_json)
 
 
 @app.command()

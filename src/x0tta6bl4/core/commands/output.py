@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from enum import IntEnum
 from typing import Annotated, Any
 
@@ -16,10 +17,19 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from x0tta6bl4.client import Unreachable
+from x0tta6bl4.client import Refused, Unreachable
 from x0tta6bl4.errors import ConfigError, NotSupported, X0tError
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+json_asked: ContextVar[bool] = ContextVar("json_asked", default=False)
+"""Was `--json` given? Errors are told in the same form then."""
+
+
+def _ask_json(given: bool) -> bool:
+    json_asked.set(given)
+    return given
+
+
+JsonFlag = Annotated[bool, typer.Option("--json", callback=_ask_json, help="Print one JSON document instead of text.")]
 YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 WatchOption = Annotated[
     float | None,
@@ -133,6 +143,22 @@ def confirm(question: str, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise ConfigError("--yes", yes, f"--yes where nobody can be asked: {question}")
     typer.confirm(question, abort=True, err=True)
+
+
+def complain(error: Exception, code: Exit, hint: str = "") -> None:
+    """Say on standard error why a command failed: one line, or under `--json` one RFC 9457 problem object.
+
+    What the controller refused is said with its own problem; `exit_code` is added.
+    """
+    if not json_asked.get():
+        typer.echo(f"error: {error}{hint}", err=True)
+        return
+    told: dict[str, object] = {"type": "about:blank", "title": MEANING[code], "detail": f"{error}{hint}"}
+    if isinstance(error, Refused):
+        told |= error.problem
+    elif isinstance(error, ConfigError):
+        told |= {"field": error.field, "value": error.value, "allowed": error.allowed}
+    typer.echo(json.dumps({**told, "exit_code": int(code)}, ensure_ascii=False, default=str), err=True)
 
 
 @contextmanager

@@ -9,7 +9,10 @@ SLACK_S = 0.001
 
 
 class Invariants:
-    """Checks the whole mesh once a virtual second; what must hold at every step is checked where it happens."""
+    """Checks the whole mesh once a virtual second, after every event of the timeline and after every tick that changed
+    a setting; after every other tick the interfaces of its node (the controller's: of all). What must hold for every
+    frame is checked where it happens.
+    """
 
     def __init__(self, routing: Routing) -> None:
         self._routing, self._world = routing, routing.world
@@ -19,6 +22,18 @@ class Invariants:
     def each_second(self, _: object = None) -> None:
         """Check, and come again."""
         self._world.at(self._world.now + 1.0, self.each_second, None)
+        self.whole()
+
+    def ticked(self, node: Node | None, *, changed: bool) -> None:
+        """A participant made a step; `node` is None for the controller."""
+        if changed:
+            self.whole()
+            return
+        for one in self._world.nodes if node is None else (node,):
+            self._interfaces(one)
+
+    def whole(self) -> None:
+        """Check everything now."""
         self.passes += 1
         for node in self._world.nodes:
             self._interfaces(node)

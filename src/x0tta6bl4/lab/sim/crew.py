@@ -8,6 +8,7 @@ from typing import Any
 from x0tta6bl4.lab.participants import CONTROLLER, ControllerPorts, Factory, NodePorts, Participant
 from x0tta6bl4.lab.record import Step
 from x0tta6bl4.lab.scenarios import Scenario
+from x0tta6bl4.lab.sim.checks import Invariants
 from x0tta6bl4.lab.sim.frames import Forwarding
 from x0tta6bl4.lab.sim.kernel import SimKernel
 from x0tta6bl4.lab.sim.noise import CountedRandom, key, unit_at
@@ -24,6 +25,7 @@ class _Running:
     participant: Participant
     clock: SimClock
     kernel: SimKernel | None
+    node: Node | None
     alive: bool = True
 
 
@@ -31,8 +33,16 @@ class Crew:
     """Agents and controller; `events` are stamped with the lab's time, `steps` are what their kernels were told."""
 
     def __init__(
-        self, scenario: Scenario, routing: Routing, forwarding: Forwarding, factory: Factory, freeze_at: float
+        self,
+        scenario: Scenario,
+        routing: Routing,
+        forwarding: Forwarding,
+        factory: Factory,
+        freeze_at: float,
+        *,
+        invariants: Invariants | None = None,
     ) -> None:
+        self._invariants = invariants
         self._scenario, self._routing, self._world = scenario, routing, routing.world
         self._forwarding, self._factory, self._freeze_at = forwarding, factory, freeze_at
         seat = self._world.by_name[scenario.seat]
@@ -58,7 +68,7 @@ class Crew:
             seat=self._scenario.seat,
             emit=self._emit,
         )
-        self._launch(_Running(self._factory.controller(ports), clock, None))
+        self._launch(_Running(self._factory.controller(ports), clock, None, None))
         for node in self._world.nodes:
             self.agent(node, running=True)
 
@@ -90,7 +100,7 @@ class Crew:
             seat=self._scenario.seat,
             kept=self._kept.setdefault((node.name, node.boots), {}),
         )
-        running_agent = _Running(self._factory.agent(ports), clock, kernel)
+        running_agent = _Running(self._factory.agent(ports), clock, kernel, node)
         self._agents[node.idx] = running_agent
         self._launch(running_agent)
 
@@ -116,7 +126,10 @@ class Crew:
 
     def _tick(self, running: _Running) -> None:
         if running.alive and self._world.now < self._freeze_at:
+            done = len(self.steps)
             running.participant.tick(self._world.now + running.clock.offset)
+            if self._invariants is not None:
+                self._invariants.ticked(running.node, changed=len(self.steps) > done)
             self._world.at(self._world.now + running.participant.period_s, self._tick, running)
 
     def _emit(self, event: Event) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 
 from x0tta6bl4.lab import faults
 from x0tta6bl4.lab.faults import Fault
+from x0tta6bl4.lab.sim.checks import Invariants
 from x0tta6bl4.lab.sim.routing import Routing
 from x0tta6bl4.lab.sim.state import Hop, Iface, Node
 
@@ -84,7 +85,14 @@ def _carries(hop: Hop) -> bool:
 class Injector:
     """Begins and ends faults. `agents(node, running)` starts or kills a node's agent."""
 
-    def __init__(self, routing: Routing, truth: Truthkeeper, agents: Callable[[Node, bool], None]) -> None:
+    def __init__(
+        self,
+        routing: Routing,
+        truth: Truthkeeper,
+        agents: Callable[[Node, bool], None],
+        invariants: Invariants | None = None,
+    ) -> None:
+        self._invariants = invariants
         self._routing, self._world, self._truth, self._agents = routing, routing.world, truth, agents
         self.touched: list[tuple[float, tuple[str, ...]]] = []
         self._over: set[str] = set()  # faults that were ended before their time
@@ -192,6 +200,8 @@ class Injector:
     def _changed(self, nodes: tuple[str, ...]) -> None:
         self.touched.append((self._world.now, nodes))
         self._truth.update()
+        if self._invariants is not None:
+            self._invariants.whole()
 
 
 def _put(values: dict[str, float], key: str, value: float | None) -> None:

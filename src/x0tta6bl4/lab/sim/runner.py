@@ -46,8 +46,11 @@ class Simulation:
         self._settle()
         pairs = [(self.world.by_name[a], self.world.by_name[b]) for a, b in scenario.pairs]
         self.truth = Truthkeeper(self.routing, pairs)
-        self.crew = Crew(scenario, self.routing, self.forwarding, factory, freeze_at) if factory else None
-        self.injector = Injector(self.routing, self.truth, self._agents)
+        seen = self.invariants if checks else None
+        self.crew: Crew | None = None
+        if factory is not None:
+            self.crew = Crew(scenario, self.routing, self.forwarding, factory, freeze_at, invariants=seen)
+        self.injector = Injector(self.routing, self.truth, self._agents, seen)
         self.clients = Clients(self.forwarding, pairs, clients_until)
         self.settings_start = self.settings()
         if checks:
