@@ -101,6 +101,36 @@ def test_a_folder_is_handed_over_and_kept_equal(x0t, tmp_path):
     assert "--name" in x0t("add", str(wiki), "--name", "a/b", code=Exit.USAGE)
 
 
+class Terminal(io.StringIO):
+    """Standard input where somebody can be asked."""
+
+    def isatty(self):
+        return True
+
+
+def test_a_folder_that_is_suddenly_empty_is_asked_about(x0t, tmp_path, monkeypatch):
+    page = tmp_path / "echidna.md"
+    page.write_text("# Echidna\nIt digs at the mast.\n")
+    x0t("add", str(tmp_path), "--name", "echidnas")
+    page.unlink()
+    add = ("add", str(tmp_path), "--name", "echidnas")
+    assert "is empty, had 1 (is it mounted?)" in x0t(*add, code=Exit.USAGE)  # nobody can be asked
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    assert "is empty, had 1 (is it mounted?)" in x0t(*add, code=Exit.FAILED)
+    assert "echidna" in x0t("list", "--source", "pages/echidnas")
+    assert "1 forgotten" in x0t(*add, "--yes")
+    assert "echidna" not in x0t("list")
+    assert "0 forgotten" in x0t(*add)  # it has nothing to lose
+
+
+def test_a_folder_whose_files_cannot_be_read_keeps_its_pages(x0t, tmp_path):
+    (tmp_path / "wombat.md").write_text("# Wombat\nIt sits.\n")
+    x0t("add", str(tmp_path), "--name", "wombats")
+    (tmp_path / "wombat.md").write_bytes(b"\x00\xff")
+    assert "0 forgotten, 1 left out" in x0t("add", str(tmp_path), "--name", "wombats")
+    assert "wombat" in x0t("list", "--source", "pages/wombats")
+
+
 def test_a_file_and_standard_input_are_notes(x0t, tmp_path, monkeypatch):
     (tmp_path / "mast.txt").write_text("The cassowary sits on the mast.")
     (tmp_path / "link.txt").symlink_to(tmp_path / "mast.txt")

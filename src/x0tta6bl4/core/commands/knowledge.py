@@ -133,7 +133,7 @@ def add(
 
     Of a folder only what has changed is sent, and what is gone from it is forgotten: run it again after a change. A
     folder on the controller's own machine can be followed instead (`knowledge.folders` in its settings). A folder that
-    has lost all its pages may be one that is not mounted: it is refused without `--yes`.
+    has lost all its pages may be one that is not mounted: before they are forgotten it asks.
     """
     if source != "-" and Path(source).is_dir():
         _add_folder(Path(source), name or Path(source).resolve().name, yes=yes, as_json=as_json)
@@ -164,20 +164,21 @@ def _add_folder(directory: Path, name: str, *, yes: bool, as_json: bool) -> None
     filed = f"pages/{name}"
     found = folder.read_folder(directory, filed)
     skipped = dict(found.skipped)
-    with connect() as client, working(f"handing over {directory}"):
+    with connect() as client:
         rows = client.items(client.list_passages, source=filed, limit=1000)
         had = {str(row["document"]): row["digest"] for row in rows}
-        if had and not (found.documents or found.skipped or yes):
-            raise ConfigError("source", f"{directory}: empty, had {len(had)}", "files as before, or --yes to forget")
-        changed = [one for one in found.documents if had.get(one.id) != one.metadata["digest"]]
-        for one in changed:
-            path = one.id.removeprefix(f"{filed}/")
-            if refused := _refused(client, f"{name}/{path}", one.content):
-                skipped[path] = refused
-        there = {one.id for one in found.documents} | {f"{filed}/{path}" for path in skipped}
-        gone = [ident for ident in had if ident not in there]
-        for ident in gone:
-            client.forget_knowledge(ident)
+        if had and not (found.documents or found.skipped):
+            confirm(f"{directory} is empty, had {len(had)} (is it mounted?). Forget what was there?", yes=yes)
+        with working(f"handing over {directory}"):
+            changed = [one for one in found.documents if had.get(one.id) != one.metadata["digest"]]
+            for one in changed:
+                path = one.id.removeprefix(f"{filed}/")
+                if refused := _refused(client, f"{name}/{path}", one.content):
+                    skipped[path] = refused
+            there = {one.id for one in found.documents} | {f"{filed}/{path}" for path in skipped}
+            gone = [ident for ident in had if ident not in there]
+            for ident in gone:
+                client.forget_knowledge(ident)
     kept = [one.id for one in changed if one.id.removeprefix(f"{filed}/") not in skipped]
     for path, why in skipped.items():
         console(stderr=True).print(f"left out: {path}: {why}", style="yellow")
