@@ -117,8 +117,9 @@ again gets the first answer's bytes without being done twice, the same key with 
 long as the process, 1000 at most, and a 5xx is not kept. Where the first answer was over 64 KiB the repetition is a
 409 and nothing is done. A body has at most 1 MiB.
 
-Pause, kill switch, autonomy and maintenance windows hold over restarts. They bind the controller's loop: an agent keeps
-what the settings of its own machine say (`safety.*`). An approval is judged by the guards again.
+Pause, kill switch, autonomy and maintenance windows hold over restarts. Pause, kill switch and autonomy bind agents
+too, once the controller reaches them: they only restrain, what the settings of a node's own machine (`safety.*`) forbid
+stays forbidden. Maintenance windows bind the controller's loop. An approval is judged by the guards again.
 
 ## Problems
 
