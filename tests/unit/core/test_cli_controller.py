@@ -4,6 +4,8 @@ import json
 import os
 import re
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
@@ -126,6 +128,33 @@ def test_events_are_json_lines(x0t):
     assert {"type", "number", "data"} <= set(json.loads(x0t("events", "--json").splitlines()[0]))
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_who_reads_events_may_have_enough(x0t, options):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "x0tta6bl4", "events", *options]
+    try:
+        ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+    finally:
+        os.close(writer)
+    assert (ended.returncode, ended.stderr) == (Exit.OK, "")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["lab", "inject", "link-loss", "n2-n3", "--set", "loss_ratio=nan", "--yes"],
+        ["lab", "inject", "link-loss", "n2-n3", "--for", "nan", "--yes"],
+        ["status", "--watch", "nan"],
+        ["iteration", "list", "--at", "nan"],
+        ["mesh", "readings", "node/n1", "--since", "nan"],
+    ],
+    ids=" ".join,
+)
+def test_numbers_are_finite(x0t, line):
+    x0t(*line, code=Exit.USAGE)
+
+
 def test_other_tools_documents(x0t):
     assert json.loads(x0t("mesh", "topology", "--netjson"))["type"] == "NetworkGraph"
     assert json.loads(x0t("api", "openapi"))["openapi"].startswith("3.1")
@@ -202,6 +231,14 @@ def test_alerts_of_others_are_handed_in(x0t, tmp_path):
     (tmp_path / "alerts.json").write_text(json.dumps({"version": "4", "alerts": [alert]}))
     assert x0t("alert", "receive", str(tmp_path / "alerts.json")) == "1 began, 0 ended\n"
     assert "HostDown" in x0t("alert", "list", "--source", "external")
+    odd = {"fingerprint": "f2", "labels": {"alertname": "\x1b[2J\u202egone\x9b1m", "x": "\u2066"}}
+    (tmp_path / "hostile.json").write_text(json.dumps({"alerts": [{**alert, **odd}]}))
+    x0t("alert", "receive", str(tmp_path / "hostile.json"))
+    assert "�[2J�gone�1m" in x0t("alert", "list", "--source", "external")
+    told = x0t("alert", "list", "--source", "external", "--json")
+    assert "\\u202egone\\u009b1m" in told
+    assert told.isprintable() or set(told) & {"\x1b", "\u202e", "\x9b", "\u2066"} == set()
+    assert json.loads(told)["items"][-1]["labels"]["x"] == "\u2066"
     (tmp_path / "odd.json").write_text("[]")
     assert "webhook" in x0t("alert", "receive", str(tmp_path / "odd.json"), code=Exit.USAGE)
 
@@ -219,3 +256,4 @@ def test_the_librarys_loop(x0t):
     assert "decision" in text
     assert "anomaly    no" in text
     assert "KEY=NUMBER" in x0t("ml", "loop", "cpu", code=Exit.USAGE)
+    assert "finite" in x0t("ml", "loop", "cpu=nan", code=Exit.USAGE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -37,7 +38,9 @@ def moment(text: str) -> float:
     (3600.0, 3600.0)
     """
     try:
-        return float(text)
+        seconds = float(text)
+        if math.isfinite(seconds):
+            return seconds
     except ValueError:
         pass
     try:
@@ -183,6 +186,6 @@ def numbers(given: Sequence[str], field: str) -> dict[str, float]:
             found[key] = float(value)
         except ValueError:
             raise ConfigError(field, text, "KEY=NUMBER, e.g. loss_ratio=0.4") from None
-        if not (key and equals):
-            raise ConfigError(field, text, "KEY=NUMBER, e.g. loss_ratio=0.4")
+        if not (key and equals and math.isfinite(found[key])):
+            raise ConfigError(field, text, "KEY=NUMBER, finite, e.g. loss_ratio=0.4")
     return found

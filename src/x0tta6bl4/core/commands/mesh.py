@@ -17,6 +17,7 @@ from x0tta6bl4.core.commands.output import (
     WatchOption,
     age,
     facts,
+    finite,
     grid,
     listing,
     number,
@@ -174,7 +175,7 @@ def inventory(limit: Limit = 100, cursor: Cursor = None, as_json: JsonFlag = Fal
 def readings(
     component: Annotated[str, typer.Argument(help="KIND/NAME, e.g. link/n1:v1-2>n2:v2-1.")],
     metric: Annotated[str, typer.Argument(help="e.g. loss_ratio, rtt_ms, tq.")],
-    since_s: Annotated[float, typer.Option("--since", min=0.1, help="How many seconds back.")] = 300.0,
+    since_s: Annotated[float, typer.Option("--since", min=0.1, callback=finite, help="How many seconds back.")] = 300.0,
     every: WatchOption = None,
     as_json: JsonFlag = False,
 ) -> None:
