@@ -231,9 +231,9 @@ class HistoryOperations(Calls[Answer]):
         """Passes of the loop, newest first."""
         return self._get("/v1/iterations", at=at, limit=limit, cursor=cursor)
 
-    def get_iteration(self, number: int) -> Answer:
-        """Everything that one pass saw, thought and did."""
-        return self._get(f"/v1/iterations/{part(number)}")
+    def get_iteration(self, ident: int | str) -> Answer:
+        """Everything that one pass saw, thought and did. ident: EPOCH-NUMBER, or NUMBER for the newest of it."""
+        return self._get(f"/v1/iterations/{part(ident)}")
 
     def list_alerts(self, *, source: str | None = None, limit: int | None = None, cursor: str | None = None) -> Answer:
         """Alerts in Alertmanager's shape. source: own (sent out), external (sent in) or all."""

@@ -88,7 +88,7 @@ def logs_page() -> str:
 API_PROSE = """\
 On `api.host`:`api.port` (127.0.0.1:8000). Send `Authorization: Bearer TOKEN`; the token is in the file that
 `x0t config show` names as `api.token_file`. `GET /v1/openapi` is all of this as OpenAPI 3.1, with an example for each
-operation. `/health`, `/ready` and `/metrics` also stand at the root, where probes look.
+operation. `/health`, `/ready` and `/metrics` also stand at the root, where probes look, and answer HEAD.
 
 ```sh
 curl -H "Authorization: Bearer $(cat ~/.local/state/x0tta6bl4/token)" http://127.0.0.1:8000/v1/mesh/status

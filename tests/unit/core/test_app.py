@@ -57,6 +57,12 @@ def test_not_ready_before_the_first_pass(settings):
         assert client.get("/health").status_code == 200
 
 
+def test_probes_may_ask_for_the_head_only(client):
+    for path in ("/health", "/v1/health", "/metrics", "/v1/metrics"):
+        assert client.request("HEAD", path).status_code == 200, path
+    assert client.get("/v1/metrics").headers["content-type"] == client.get("/metrics").headers["content-type"]
+
+
 @pytest.mark.parametrize("path", ["/v1/mesh/status", "/v1/incidents", "/v1/events", "/metrics", "/v1/openapi", "/no"])
 @pytest.mark.parametrize("header", [None, "Bearer wrong", "Basic x", "Bearer ", "bearer \x7f"])
 def test_everything_else_needs_the_token(client, path, header):

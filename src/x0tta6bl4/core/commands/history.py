@@ -63,7 +63,7 @@ def list_iterations(
 ) -> None:
     """List passes that decided something, newest first."""
     draw = listing(
-        "number",
+        "id",
         ("when", lambda row: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["at_utc"]))),
         "readings",
         ("symptoms", lambda row: len(row["symptoms"])),
@@ -83,10 +83,12 @@ def list_iterations(
 
 @iterations.command(name="show")
 def show_iteration(
-    number: Annotated[int, typer.Argument(min=0, help="Number of a pass.")], as_json: JsonFlag = False
+    ident: Annotated[str, typer.Argument(metavar="ID", help="EPOCH-NUMBER, or NUMBER for the newest of it.")],
+    every: WatchOption = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Show one pass."""
-    ask(lambda client: client.get_iteration(number), facts, as_json=as_json)
+    ask(lambda client: client.get_iteration(ident), facts, as_json=as_json, every_s=every)
 
 
 @alerts.command(name="list")
