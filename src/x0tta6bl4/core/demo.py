@@ -38,6 +38,7 @@ REPERTOIRE: Final[tuple[Mapping[str, Any], ...]] = (
     {"fault": "interface-down"},
     {"fault": "link-loss", "loss_ratio": 0.5, "direction": "forward"},
 )
+OWN_KEYS: Final = ("fault", "id", "at", "until", "down_s")  # of an entry, which `resolve` writes itself
 JUDGED_PROBES: Final = 40  # 2 s of one probe each 50 ms, the youngest 150 ms left out
 YOUNG_PROBES: Final = 3
 WELL_MS: Final = 150.0
@@ -86,10 +87,18 @@ def resolve(mesh: Scenario, kind: str, target: str, for_s: Seconds, parameters: 
     if kind not in faults.KINDS:
         raise ConfigError("kind", kind, ", ".join(sorted(faults.KINDS)))
     key = faults.KINDS[kind]
+    taken = sorted(parameters.keys() & {*OWN_KEYS, *faults.KINDS.values()})
+    if taken:
+        raise ConfigError(f"parameters.{taken[0]}", parameters[taken[0]], "nothing: kind, target and time say it")
     numbers = {name: int(value) if value == int(value) else value for name, value in parameters.items()}
     entry: dict[str, Any] = {"fault": kind, "at": 0, **numbers, key: target.split(",") if key == "links" else target}
     entry["down_s" if kind == "node-reboot" else "until"] = for_s
-    return scenarios.from_document({**mesh.document, "timeline": [entry]}, "fault").timeline[0]
+    try:
+        return scenarios.from_document({**mesh.document, "timeline": [entry]}, "fault").timeline[0]
+    except ConfigError as error:
+        name = error.field.rpartition(".")[2]
+        said = {key: "target", "until": "for_s", "down_s": "for_s"}.get(name, f"parameters.{name}")
+        raise ConfigError(said, error.value, error.allowed) from None
 
 
 class SimSource:
@@ -149,7 +158,7 @@ class SimSource:
 
         try:
             factory = Watched(wiring.sim_factory, told, publisher.commands)
-            self._simulation = Simulation(self._mesh, self._seed, factory, checks=False)
+            self._simulation = Simulation(self._mesh, self._seed, factory, checks=False, utc_start=time.time())
             self._play(self._simulation)
             if self._simulation.crew is not None:
                 self._simulation.crew.close()
