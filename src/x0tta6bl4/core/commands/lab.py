@@ -12,6 +12,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from x0tta6bl4 import __version__
+from x0tta6bl4.client import Refused
 from x0tta6bl4.core.commands.connection import ask, connect
 from x0tta6bl4.core.commands.demo import ApiOption, Backend, BackendOption, SecondsOption, demo_source
 from x0tta6bl4.core.commands.history import numbers
@@ -126,8 +127,20 @@ def inject(
     wanted = numbers(parameter or [], "--set")
     confirm(f"Break {target} ({kind}) for {for_s:g} s?", yes=yes)
     with connect() as client:
-        told = client.inject_fault(kind, target, for_s, wanted)
+        try:
+            told = client.inject_fault(kind, target, for_s, wanted)
+        except Refused as error:
+            raise _with_option(error) from None
     done(told, f"{told['id']}: {kind} at {target} for {for_s:g} s", as_json=as_json)
+
+
+def _with_option(error: Refused) -> Refused:
+    """A refused or missing parameter, with the option that gives it."""
+    group, _, name = str(error.problem.get("field", "")).partition(".")
+    if group != "parameters":
+        return error
+    detail = f"{error.problem['detail']}; a parameter is given with --set {name}=NUMBER"
+    return Refused(error.status, {**error.problem, "detail": detail})
 
 
 @app.command()

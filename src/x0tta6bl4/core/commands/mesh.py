@@ -159,7 +159,7 @@ def _cuts(told: Row) -> RenderableType:
 
 
 @app.command()
-def inventory(limit: Limit = 100, cursor: Cursor = None, as_json: JsonFlag = False) -> None:
+def inventory(limit: Limit = 100, cursor: Cursor = None, every: WatchOption = None, as_json: JsonFlag = False) -> None:
     """List what is declared: nodes, addresses, interfaces."""
     draw = listing(
         "name",
@@ -168,7 +168,7 @@ def inventory(limit: Limit = 100, cursor: Cursor = None, as_json: JsonFlag = Fal
         ("interval", lambda row: number(row["orig_interval_ms"], "ms")),
         ("interfaces", lambda row: ", ".join(f"{one['name']} {one['mac']}" for one in row["interfaces"])),
     )
-    ask(lambda client: client.get_inventory(limit=limit, cursor=cursor), draw, as_json=as_json)
+    ask(lambda client: client.get_inventory(limit=limit, cursor=cursor), draw, as_json=as_json, every_s=every)
 
 
 @app.command()

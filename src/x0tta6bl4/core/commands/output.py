@@ -71,6 +71,14 @@ MEANING = {
 EXIT_CODES = "Exit codes: " + "; ".join(f"{code.value} {words}" for code, words in MEANING.items()) + "."
 
 
+class NobodyToAsk(ConfigError):
+    """A question that only a person can answer, where there is none."""
+
+    def __init__(self, question: str) -> None:
+        super().__init__("--yes", "", question)
+        self.args = (f"{question} Nobody can be asked here: say --yes to do it",)
+
+
 def code_of(error: X0tError) -> Exit:
     """The exit code that an error of ours means."""
     if isinstance(error, ConfigError):
@@ -174,11 +182,11 @@ def done(document: dict[str, Any], words: str, *, as_json: bool) -> None:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask before something disruptive; raises typer.Abort on no, ConfigError where nobody can be asked."""
+    """Ask before something disruptive; raises typer.Abort on no, NobodyToAsk where that is so."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise ConfigError("--yes", yes, f"--yes where nobody can be asked: {question}")
+        raise NobodyToAsk(question)
     typer.confirm(printable(question), abort=True, err=True)
 
 
