@@ -88,14 +88,27 @@ def test_the_document_is_whole():
         good = next(response for status, response in operation["responses"].items() if status.startswith("2"))
         assert operation["description"], name
         media, content = next(iter(good["content"].items()))
-        if name not in ("openapi", "ml_stats"):
-            assert "example" in content, name
-            if media == "application/json":
-                schema = {**content["schema"], "components": DOCUMENT["components"]}
-                jsonschema.Draft202012Validator(schema).validate(content["example"])
+        assert "example" in content, name
+        if media == "application/json":
+            schema = {**content["schema"], "components": DOCUMENT["components"]}
+            jsonschema.Draft202012Validator(schema).validate(content["example"])
+        for parameter in operation.get("parameters", ()):
+            schema = {**parameter["schema"], "components": DOCUMENT["components"]}
+            for example in [parameter["example"]] if "example" in parameter else schema["examples"]:
+                jsonschema.Draft202012Validator(schema).validate(example)
         for status, response in operation["responses"].items():
             if status.startswith(("4", "5")):
                 assert list(response["content"]) == ["application/problem+json"], (name, status)
+
+
+def test_an_event_of_the_stream_is_described():
+    content = OPERATIONS["events"][2]["responses"]["200"]["content"]["text/event-stream"]
+    kinds = content["schema"]["x-data"]
+    lines = dict(line.split(": ", 1) for line in content["example"].strip().splitlines())
+    for data, kind in ((json.loads(lines["data"]), "default"), ({"lost": 3}, "reset"), ({"lost": None}, "reset")):
+        schema = {**kinds[kind], "components": DOCUMENT["components"]}
+        jsonschema.Draft202012Validator(schema).validate(data)
+    assert lines["event"] == json.loads(lines["data"])["type"]
 
 
 @pytest.mark.parametrize("path", ["/v1/incidents", "/v1/plans", "/v1/actions", "/v1/iterations"])

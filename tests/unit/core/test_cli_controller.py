@@ -302,3 +302,5 @@ def test_the_librarys_loop(x0t):
     assert "anomaly    no" in text
     assert "KEY=NUMBER" in x0t("ml", "loop", "cpu", code=Exit.USAGE)
     assert "finite" in x0t("ml", "loop", "cpu=nan", code=Exit.USAGE)
+    x0t("ml", "loop", "cpu=0.5", "--system", "mine")
+    assert json.loads(x0t("ml", "stats", "--system", "mine", "--json"))["iterations"] == 1

@@ -23,6 +23,11 @@ alerts = typer.Typer(no_args_is_help=True, help="What it tells Alertmanager, and
 ml = typer.Typer(no_args_is_help=True, help="The library's loop over readings of your own.")
 
 
+System = Annotated[
+    str | None, typer.Option(help="Whose readings: each system has a memory of its own.", show_default=False)
+]
+
+
 class Origin(StrEnum):
     """Whose alerts."""
 
@@ -148,11 +153,12 @@ def loop(
     action: Annotated[
         list[str] | None, typer.Option(help="Name of an action that could help; again for more.", show_default=False)
     ] = None,
+    system: System = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Run one turn of the loop over readings of any system: what it sees, and what it would do."""
     data = numbers(readings, "readings")
-    ask(lambda client: client.autonomic_loop(data, action or []), _turn, as_json=as_json)
+    ask(lambda client: client.autonomic_loop(data, action or [], system=system), _turn, as_json=as_json)
 
 
 def _turn(told: Row) -> RenderableType:
@@ -170,9 +176,9 @@ def _turn(told: Row) -> RenderableType:
 
 
 @ml.command()
-def stats(every: WatchOption = None, as_json: JsonFlag = False) -> None:
+def stats(system: System = None, every: WatchOption = None, as_json: JsonFlag = False) -> None:
     """Show what that loop has learned so far."""
-    ask(lambda client: client.ml_stats(), facts, as_json=as_json, every_s=every)
+    ask(lambda client: client.ml_stats(system=system), facts, as_json=as_json, every_s=every)
 
 
 def numbers(given: Sequence[str], field: str) -> dict[str, float]:
