@@ -125,14 +125,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         app(args=None if arguments is None else list(arguments))
     except SystemExit as ended:  # typer's way to return, usage errors (2) and interruption (130) included
+        if isinstance(ended.__context__, BrokenPipeError):  # `x0t events | head`: who read has enough
+            return Exit.OK
         return ended.code if isinstance(ended.code, int) else Exit.FAILED
     except X0tError as error:
         hint = "; start one with `x0t demo` or `x0t run`, or ask `x0t doctor`" if isinstance(error, Unreachable) else ""
         complain(error, code_of(error), hint)
         return code_of(error)
-    except BrokenPipeError:  # `x0t events | head`: who read has enough
-        sys.stdout = None
-        return Exit.OK
     except OSError as error:  # a full disk, a file that may not be written
         complain(error, Exit.FAILED)
         return Exit.FAILED

@@ -11,15 +11,28 @@ from collections.abc import Mapping
 
 from x0tta6bl4.errors import Permanent, Temporary
 
+SHOWN = 20  # names of what there is
+
 
 class Unreachable(Temporary):
     """No controller answers; the message says at which address and why."""
 
 
 class Refused(Permanent):
-    """The controller refused: `status` is the HTTP status, `problem` the RFC 9457 document that it sent."""
+    """The controller refused, and says what there is instead where it can.
+
+    `status` is the HTTP status, `problem` the RFC 9457 document that it sent.
+    """
 
     def __init__(self, status: int, problem: Mapping[str, object]) -> None:
-        super().__init__(f"{problem.get('detail', 'refused')} ({status})")
+        super().__init__(f"{problem.get('detail', 'refused')}{_known(problem)} ({status})")
         self.status = status
         self.problem = problem
+
+
+def _known(problem: Mapping[str, object]) -> str:
+    known = problem.get("known")
+    if not isinstance(known, list) or not known:
+        return ""
+    more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+    return f"; known: {', '.join(map(str, known[:SHOWN]))}{more}"

@@ -231,9 +231,9 @@ class HistoryOperations(Calls[Answer]):
         """Passes of the loop, newest first."""
         return self._get("/v1/iterations", at=at, limit=limit, cursor=cursor)
 
-    def get_iteration(self, number: int) -> Answer:
-        """Everything that one pass saw, thought and did."""
-        return self._get(f"/v1/iterations/{part(number)}")
+    def get_iteration(self, ident: int | str) -> Answer:
+        """Everything that one pass saw, thought and did. ident: EPOCH-NUMBER, or NUMBER for the newest of it."""
+        return self._get(f"/v1/iterations/{part(ident)}")
 
     def list_alerts(self, *, source: str | None = None, limit: int | None = None, cursor: str | None = None) -> Answer:
         """Alerts in Alertmanager's shape. source: own (sent out), external (sent in) or all."""
@@ -257,14 +257,20 @@ class HistoryOperations(Calls[Answer]):
         """Mend it now."""
         return self._delete(f"/v1/lab/faults/{part(fault)}")
 
-    def autonomic_loop(self, monitoring_data: Mapping[str, float], available_actions: Sequence[str]) -> Answer:
-        """One turn of the library's loop over readings of your own."""
-        body = {"monitoring_data": monitoring_data, "available_actions": list(available_actions)}
+    def autonomic_loop(
+        self,
+        monitoring_data: Mapping[str, float | None],
+        available_actions: Sequence[str],
+        *,
+        system: str | None = None,
+    ) -> Answer:
+        """One turn of the library's loop over readings of your own; None was not measured. system: whose they are."""
+        body = {"monitoring_data": monitoring_data, "available_actions": list(available_actions), "system": system}
         return self._send(Request("POST", "/v1/autonomic/loop", body=body))
 
-    def ml_stats(self) -> Answer:
-        """What the library's loop has learned."""
-        return self._get("/v1/ml/stats")
+    def ml_stats(self, *, system: str | None = None) -> Answer:
+        """What the library's loop has learned of a system."""
+        return self._get("/v1/ml/stats", system=system)
 
 
 class KnowledgeOperations(Calls[Answer]):

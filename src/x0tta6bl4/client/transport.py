@@ -7,7 +7,7 @@ import json
 import math
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Self
 
 import httpx
@@ -198,7 +198,7 @@ class AsyncClient(Operations[Awaitable[Document]]):
             if cursor is None:
                 return
 
-    async def events(self, last_event_id: str = "", *, patience_s: float = 30.0) -> AsyncIterator[ServerEvent]:
+    async def events(self, last_event_id: str = "", *, patience_s: float = 30.0) -> AsyncGenerator[ServerEvent, None]:
         """Events as they come; see `Client.events`."""
         broken: float | None = -math.inf
         while True:

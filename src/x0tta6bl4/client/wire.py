@@ -22,6 +22,7 @@ Document = dict[str, Any]
 TIMEOUT_S = 5.0
 SILENCE_S = 45.0  # on a stream; the server sends a comment each 15 s
 SNAPSHOTS_MAX = 32
+SHOWN = 80  # characters of a body that cannot be sent
 LOST = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 """The connection broke before the answer came: asking again is safe, since every write carries its key."""
 
@@ -90,7 +91,12 @@ class Wire:
             return found
         found["headers"] = {"Idempotency-Key": request.key}
         if request.body is not None:
-            found["json"] = {name: value for name, value in request.body.items() if value is not None}
+            body = {name: value for name, value in request.body.items() if value is not None}
+            try:
+                found["content"] = json.dumps(body, allow_nan=False).encode()
+            except (TypeError, ValueError) as error:
+                raise ConfigError("body", str(body)[:SHOWN], f"what JSON can say; {error}") from None
+            found["headers"]["Content-Type"] = "application/json"
         return found
 
     def document(self, request: Request, response: httpx.Response) -> Document:

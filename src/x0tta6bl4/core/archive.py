@@ -129,8 +129,8 @@ class Archive(Protocol):
         """Passes that decided something, from the last one at or before `at_utc` backwards."""
         ...
 
-    def one_pass(self, number: int) -> Pass | None:
-        """The newest pass of this number (numbers begin anew with each process)."""
+    def one_pass(self, number: int, epoch: int | None = None) -> Pass | None:
+        """The pass of this number in an epoch; by default the newest (numbers begin anew with each process)."""
         ...
 
     def readings(self, component: Component, metric: str, since_s: Seconds) -> Sequence[Point]:
@@ -204,9 +204,11 @@ class Memory:
         found = [one for one in self._readers.passes() if at_utc is None or one.at_utc <= at_utc]
         return behind(found, lambda one: one.id, cursor, limit)
 
-    def one_pass(self, number: int) -> Pass | None:
+    def one_pass(self, number: int, epoch: int | None = None) -> Pass | None:
         """One pass."""
-        return next((one for one in self._readers.passes() if one.number == number), None)
+        return next(
+            (one for one in self._readers.passes() if one.number == number and epoch in (None, one.epoch)), None
+        )
 
     def readings(self, component: Component, metric: str, since_s: Seconds) -> Sequence[Point]:
         """What the ring of samples holds."""

@@ -91,7 +91,7 @@ class SimSource:
 
         try:
             factory = Watched(wiring.sim_factory, told, publisher.commands)
-            self._simulation = Simulation(self._mesh, self._seed, factory, checks=False)
+            self._simulation = Simulation(self._mesh, self._seed, factory, checks=False, utc_start=time.time())
             self._play(self._simulation)
             if self._simulation.crew is not None:
                 self._simulation.crew.close()

@@ -27,6 +27,7 @@ REPERTOIRE: Final[tuple[Mapping[str, Any], ...]] = (
     {"fault": "interface-down"},
     {"fault": "link-loss", "loss_ratio": 0.5, "direction": "forward"},
 )
+OWN_KEYS: Final = ("fault", "id", "at", "until", "down_s")  # of an entry, which `asked` writes itself
 LASTS_SHARE: Final = 0.6  # of the time between two faults
 JUDGED_PROBES: Final = 40  # 2 s of one probe each 50 ms, the youngest 150 ms left out
 YOUNG_PROBES: Final = 3
@@ -55,6 +56,9 @@ def asked(kind: str, target: str, for_s: Seconds, parameters: Mapping[str, float
     if kind not in faults.KINDS:
         raise ConfigError("kind", kind, ", ".join(sorted(faults.KINDS)))
     key = faults.KINDS[kind]
+    taken = sorted(parameters.keys() & {*OWN_KEYS, *faults.KINDS.values()})
+    if taken:
+        raise ConfigError(f"parameters.{taken[0]}", parameters[taken[0]], "nothing: kind, target and time say it")
     numbers = {name: int(value) if value == int(value) else value for name, value in parameters.items()}
     entry: Entry = {"fault": kind, "at": 0, **numbers, key: target.split(",") if key == "links" else target}
     entry["down_s" if kind == "node-reboot" else "until"] = for_s
@@ -84,7 +88,12 @@ class Breakage:
     def inject(self, kind: str, target: str, for_s: Seconds, parameters: Mapping[str, float]) -> str:
         """See `core.view.LabSource`."""
         entry = asked(kind, target, for_s, parameters)
-        fault = fault_of(self._mesh, entry)
+        try:
+            fault = fault_of(self._mesh, entry)
+        except ConfigError as error:  # in the words of who asked
+            name = error.field.rpartition(".")[2]
+            said = {faults.KINDS[kind]: "target", "until": "for_s", "down_s": "for_s"}.get(name, f"parameters.{name}")
+            raise ConfigError(said, error.value, error.allowed) from None
         self._injected += 1
         ident = f"injected-{self._injected}"
         self._wanted.append((entry, replace(fault, id=ident)))

@@ -64,6 +64,7 @@ def mesh_view(
         inventory=tuple(inventory),
         routes=_routes(controller, names),
         control=control_view(controller.loop, controller.settings.limits),
+        at_utc=controller.ports.clock.utc(),
     )
 
 

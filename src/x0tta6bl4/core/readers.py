@@ -183,7 +183,7 @@ class Readers:
             for action in iteration.actions:  # after the events: our own records know more
                 self._add_action(action)
             if decided(iteration):
-                self._passes.append(pass_of(iteration, time.time()))
+                self._passes.append(pass_of(iteration, time.time() if view.at_utc is None else view.at_utc))
             self._snapshot = Snapshot(iteration, view, passes, iteration.risks)
 
     def _file(self, incident: Incident) -> None:

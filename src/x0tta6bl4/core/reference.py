@@ -88,7 +88,7 @@ def logs_page() -> str:
 API_PROSE = """\
 On `api.host`:`api.port` (127.0.0.1:8000). Send `Authorization: Bearer TOKEN`; the token is in the file that
 `x0t config show` names as `api.token_file`. `GET /v1/openapi` is all of this as OpenAPI 3.1, with an example for each
-operation. `/health`, `/ready` and `/metrics` also stand at the root, where probes look.
+operation. `/health`, `/ready` and `/metrics` also stand at the root, where probes look, and answer HEAD.
 
 ```sh
 curl -H "Authorization: Bearer $(cat ~/.local/state/x0tta6bl4/token)" http://127.0.0.1:8000/v1/mesh/status
@@ -117,8 +117,9 @@ again gets the first answer's bytes without being done twice, the same key with 
 long as the process, 1000 at most, and a 5xx is not kept. Where the first answer was over 64 KiB the repetition is a
 409 and nothing is done. A body has at most 1 MiB.
 
-Pause, kill switch, autonomy and maintenance windows hold over restarts. They bind the controller's loop: an agent keeps
-what the settings of its own machine say (`safety.*`). An approval is judged by the guards again.
+Pause, kill switch, autonomy and maintenance windows hold over restarts. Pause, kill switch and autonomy bind agents
+too, once the controller reaches them: they only restrain, what the settings of a node's own machine (`safety.*`) forbid
+stays forbidden. Maintenance windows bind the controller's loop. An approval is judged by the guards again.
 
 ## Problems
 

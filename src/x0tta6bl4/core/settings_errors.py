@@ -72,6 +72,7 @@ def rejected(error: ValidationError, model: type[BaseModel]) -> ConfigError:
         return ConfigError(field, None, "a value: this key is required")
     allowed = first["msg"].removeprefix("Value error, ")
     allowed = allowed.removeprefix("Input should be ").removeprefix("Input should have ")
+    allowed = re.sub(r", unable to parse .*", "", allowed)  # how pydantic tried is no help
     return ConfigError(field, _shown(first["input"]), allowed)
 
 

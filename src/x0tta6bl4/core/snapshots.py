@@ -10,9 +10,11 @@ from fastapi import Request, Response
 from x0tta6bl4.core.encoding import encoded
 from x0tta6bl4.core.readers import Readers
 
+KEPT_MAX = 64
+
 
 class Snapshots:
-    """Bytes by (document, pass). Used on the server's event loop only."""
+    """Bytes by (document, pass), `KEPT_MAX` documents at most. Used on the server's event loop only."""
 
     def __init__(self, readers: Readers) -> None:
         self._readers = readers
@@ -26,20 +28,22 @@ class Snapshots:
         return f'"{self._boot}-{snapshot.passes if snapshot is not None else 0}"'
 
     def answer(self, name: str, request: Request, make: Callable[[], object]) -> Response:
-        """The document called `name`: 304 where the client has it, else its bytes, made at most once for each pass.
+        """The document called `name`: 304 where the client has it, else its bytes, made once for each pass.
 
         `request` says in `If-None-Match` what the client has (declared by `api.schema`); `make` raises what is to be
-        answered where there is no pass yet.
+        answered where there is no pass yet, or no such thing: a 304 says that there is one.
         """
         tag = self.tag()
-        headers = {"ETag": tag, "Cache-Control": "no-cache"}
-        if matches(request.headers.get("if-none-match", ""), tag):
-            return Response(status_code=304, headers=headers)
         if tag != self._tag:
             self._tag, self._bodies = tag, {}
         body = self._bodies.get(name)
         if body is None:
-            body = self._bodies[name] = encoded(make())
+            body = encoded(make())
+            if len(self._bodies) < KEPT_MAX:  # a name may hold what a client asked for
+                self._bodies[name] = body
+        headers = {"ETag": tag, "Cache-Control": "no-cache"}
+        if matches(request.headers.get("if-none-match", ""), tag):
+            return Response(status_code=304, headers=headers)
         return Response(body, headers=headers, media_type="application/json")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import logging
 import time
+from collections import OrderedDict
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from x0tta6bl4 import __version__
 from x0tta6bl4.core.alerts import Delivery, Incoming, Sender
@@ -29,6 +30,8 @@ from x0tta6bl4.monitoring.notify import Notices
 from x0tta6bl4.monitoring.tracing import Tracing
 from x0tta6bl4.network.catalog import mesh_catalog
 
+SYSTEM: Final = "default"
+SYSTEMS_MAX: Final = 16
 log = logging.getLogger("x0tta6bl4.app")
 
 
@@ -59,7 +62,7 @@ class State:
     archive: Archive = field(init=False)
     stream: Stream = field(init=False)
     snapshots: Snapshots = field(init=False)
-    _facade: Any = None
+    _facades: OrderedDict[str, Any] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
         """All of them read what the readers hold."""
@@ -67,12 +70,22 @@ class State:
         self.snapshots = Snapshots(self.readers)
         self.archive = Memory(self.readers, self.samples)
 
-    def facade(self) -> Any:
-        """The library's `MLEnhancedMAPEK`, one for the whole process, made when it is first asked for."""
-        if self._facade is None:
+    def facade(self, system: str = SYSTEM) -> Any:
+        """The library's `MLEnhancedMAPEK` for one system, made when it is first asked for.
+
+        The one that was not asked for longest is forgotten where there are more than SYSTEMS_MAX.
+        """
+        if system not in self._facades:
             library = importlib.import_module("x0tta6bl4.ml.integration")
-            self._facade = library.MLEnhancedMAPEK(retriever=self.knowledge)
-        return self._facade
+            self._facades[system] = library.MLEnhancedMAPEK(retriever=self.knowledge)
+        self._facades.move_to_end(system)
+        if len(self._facades) > SYSTEMS_MAX:
+            self._facades.popitem(last=False)
+        return self._facades[system]
+
+    def has_facade(self, system: str) -> bool:
+        """Has this system had an iteration that is remembered?"""
+        return system in self._facades
 
     def delivery(self) -> dict[str, object]:
         """How sending alerts goes."""

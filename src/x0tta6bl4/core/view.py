@@ -105,7 +105,8 @@ class ControlView:
 class MeshView:
     """The mesh at `at` (monotonic seconds of the loop). backend: "mesh" (this machine's), "sim", "vm" or "host".
 
-    routes: node -> target -> next hop, as the nodes' own routing tables said last.
+    routes: node -> target -> next hop, as the nodes' own routing tables said last. at_utc: the same moment by the wall
+    clock that the loop goes by; None where it has none.
     """
 
     at: Seconds
@@ -119,6 +120,7 @@ class MeshView:
     inventory: tuple[DeclaredNode, ...] = ()
     routes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     control: ControlView = ControlView()
+    at_utc: float | None = None
 
 
 class Publisher(Protocol):

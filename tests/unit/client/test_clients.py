@@ -46,6 +46,14 @@ def test_a_write_whose_answer_was_lost_is_repeated_under_its_key():
         assert json.loads(got[1].content) == {"paused": True, "reason": "work"}
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), object()])
+def test_what_json_cannot_say_is_refused_before_it_is_sent(value):
+    client, got = answering()
+    with client, pytest.raises(ConfigError, match="what JSON can say"):
+        client.autonomic_loop({"cpu": value}, [])
+    assert got == []
+
+
 def test_two_writes_have_two_keys():
     client, got = answering(httpx.Response(200, json={}), httpx.Response(200, json={}))
     with client:

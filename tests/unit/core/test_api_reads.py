@@ -11,7 +11,7 @@ import pytest
 
 from driven import Driven, knowing, served, until
 from hand_made import incident, iteration, troubled, view
-from x0tta6bl4.core import alerts, netjson, routing
+from x0tta6bl4.core import alerts, netjson, routing, snapshots
 from x0tta6bl4.core.app import create_app
 from x0tta6bl4.core.settings import Settings
 from x0tta6bl4.core.snapshots import matches
@@ -63,12 +63,17 @@ QUERIES = {
 def test_every_read_is_as_declared(client):
     known = client.known
     knowing(client)
-    number = str(client.get("/v1/iterations").json()["items"][0]["number"])
-    idents = {"get_plan": known["id"], "get_action": known["action"], "get_passage": "runbooks/link-lossy.md"}
+    number = client.get("/v1/iterations").json()["items"][0]["id"]
+    idents = {
+        "get_iteration": number,
+        "get_plan": known["id"],
+        "get_action": known["action"],
+        "get_passage": "runbooks/link-lossy.md",
+    }
     for name, (verb, path, _) in OPERATIONS.items():
         if verb == "get" and name != "events":
             ident = idents.get(name, known["incident"])
-            filled = path.replace("{id}", ident).replace("{name}", "n1").replace("{number}", number)
+            filled = path.replace("{id}", ident).replace("{name}", "n1")
             response = client.get(filled, params=QUERIES.get(name))
             assert response.status_code == 200, (name, response.text)
             document = declared(name, response)
@@ -83,14 +88,27 @@ def test_the_document_is_whole():
         good = next(response for status, response in operation["responses"].items() if status.startswith("2"))
         assert operation["description"], name
         media, content = next(iter(good["content"].items()))
-        if name not in ("openapi", "ml_stats"):
-            assert "example" in content, name
-            if media == "application/json":
-                schema = {**content["schema"], "components": DOCUMENT["components"]}
-                jsonschema.Draft202012Validator(schema).validate(content["example"])
+        assert "example" in content, name
+        if media == "application/json":
+            schema = {**content["schema"], "components": DOCUMENT["components"]}
+            jsonschema.Draft202012Validator(schema).validate(content["example"])
+        for parameter in operation.get("parameters", ()):
+            schema = {**parameter["schema"], "components": DOCUMENT["components"]}
+            for example in [parameter["example"]] if "example" in parameter else schema["examples"]:
+                jsonschema.Draft202012Validator(schema).validate(example)
         for status, response in operation["responses"].items():
             if status.startswith(("4", "5")):
                 assert list(response["content"]) == ["application/problem+json"], (name, status)
+
+
+def test_an_event_of_the_stream_is_described():
+    content = OPERATIONS["events"][2]["responses"]["200"]["content"]["text/event-stream"]
+    kinds = content["schema"]["x-data"]
+    lines = dict(line.split(": ", 1) for line in content["example"].strip().splitlines())
+    for data, kind in ((json.loads(lines["data"]), "default"), ({"lost": 3}, "reset"), ({"lost": None}, "reset")):
+        schema = {**kinds[kind], "components": DOCUMENT["components"]}
+        jsonschema.Draft202012Validator(schema).validate(data)
+    assert lines["event"] == json.loads(lines["data"])["type"]
 
 
 @pytest.mark.parametrize("path", ["/v1/incidents", "/v1/plans", "/v1/actions", "/v1/iterations"])
@@ -110,12 +128,42 @@ def test_pages_give_everything_once(client, path):
 
 def test_a_snapshot_that_the_client_has_is_not_sent_again(client):
     client.source.hold()
-    for path in ("status", "topology", "topology/netjson", "cut-vertices"):
-        first = client.get(f"/v1/mesh/{path}")
-        again = client.get(f"/v1/mesh/{path}", headers={"if-none-match": f'"x", W/{first.headers["etag"]}'})
+    mesh = ("status", "topology", "topology/netjson", "cut-vertices", "nodes", "nodes/n1", "links", "peers?node=n1")
+    for path in (*(f"mesh/{one}" for one in mesh), "mesh/routes?source=n1&target=n2", "inventory"):
+        first = client.get(f"/v1/{path}")
+        again = client.get(f"/v1/{path}", headers={"if-none-match": f'"x", W/{first.headers["etag"]}'})
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
     client.source.held.clear()
     until(lambda: client.get("/v1/mesh/status").headers["etag"] != first.headers["etag"])
+
+
+def test_a_tag_is_of_something_that_is_there(client):
+    for path in ("nodes/n9", "peers?node=n9", "routes?source=n1&target=n9", "nodes?cursor=zzz"):
+        assert client.get(f"/v1/mesh/{path}", headers={"if-none-match": "*"}).status_code in (404, 422), path
+
+
+def test_what_is_kept_for_one_pass_is_bounded(client):
+    client.source.hold()
+    for limit in range(1, 100):
+        client.get("/v1/mesh/nodes", params={"limit": limit})
+    assert len(client.app.state.x0t.snapshots._bodies) <= snapshots.KEPT_MAX
+    client.source.held.clear()
+
+
+def test_a_foreign_cursor_is_refused_by_every_list(client):
+    for name, (verb, path, operation) in OPERATIONS.items():
+        if verb == "get" and any(one["name"] == "cursor" for one in operation.get("parameters", ())):
+            filled = path.replace("{id}", client.known["incident"])
+            assert client.get(filled, params={"cursor": "zzz"}).status_code == 422, name
+
+
+def test_a_pass_is_found_by_its_id_and_by_its_number(client):
+    one = client.get("/v1/iterations").json()["items"][-1]
+    assert client.get(f"/v1/iterations/{one['id']}").json() == one
+    assert client.get(f"/v1/iterations/{one['number']}").json()["number"] == one["number"]
+    assert client.get(f"/v1/iterations/{one['epoch'] + 1}-{one['number']}").status_code == 404
+    for odd in ("x", "1-", "-1", "1-2-3", "9" * 40):
+        assert client.get(f"/v1/iterations/{odd}").status_code == 422, odd
 
 
 def test_any_list_of_tags_is_understood():

@@ -12,7 +12,7 @@ from asgi_client import Client
 from hand_made import Canned, CannedLab, event, iteration, troubled, view
 from x0tta6bl4.core import access, app, gate
 from x0tta6bl4.core.settings import Settings
-from x0tta6bl4.core.state import State
+from x0tta6bl4.core.state import SYSTEMS_MAX, State
 from x0tta6bl4.core.stream import Stream, position
 
 
@@ -55,6 +55,34 @@ def test_not_ready_before_the_first_pass(settings):
     with Client(app.create_app(settings=settings, source=None), base_url="http://localhost") as client:
         problem(client.get("/ready"), 503)
         assert client.get("/health").status_code == 200
+
+
+def iterate(client, names, **members):
+    body = {"monitoring_data": dict.fromkeys(names, 0.5), **members}
+    return client.post("/v1/autonomic/loop", json=body)
+
+
+def test_what_was_not_measured_is_null(client):
+    body = {"monitoring_data": {"cpu": None, "memory": 0.5}, "available_actions": ["restart"]}
+    assert client.post("/v1/autonomic/loop", json=body).json()["monitoring"]["anomaly_detected"] is False
+
+
+def test_a_system_that_is_full_does_not_fill_the_others(client):
+    for part in range(4):
+        assert iterate(client, [f"m{part}-{n}" for n in range(250)], system="full").status_code == 200
+    detail = problem(iterate(client, ["one-more"], system="full"), 422)["detail"]
+    assert "give another `system`" in detail
+    assert iterate(client, ["one-more"]).status_code == 200
+    assert client.get("/v1/ml/stats", params={"system": "full"}).json()["iterations"] == 4
+    for number in range(SYSTEMS_MAX):
+        assert iterate(client, ["cpu"], system=f"s{number}").status_code == 200
+    problem(client.get("/v1/ml/stats", params={"system": "full"}), 404)
+
+
+def test_probes_may_ask_for_the_head_only(client):
+    for path in ("/health", "/v1/health", "/metrics", "/v1/metrics"):
+        assert client.request("HEAD", path).status_code == 200, path
+    assert client.get("/v1/metrics").headers["content-type"] == client.get("/metrics").headers["content-type"]
 
 
 @pytest.mark.parametrize("path", ["/v1/mesh/status", "/v1/incidents", "/v1/events", "/metrics", "/v1/openapi", "/no"])

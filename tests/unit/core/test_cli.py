@@ -164,7 +164,7 @@ def test_inject_reaches_the_lab(capsys, controller):
     assert "kind: got 'odd'" in complaint(capsys, "lab", "inject", "odd", "n1", "--yes", code=Exit.FAILED)
 
 
-@pytest.mark.parametrize("text", ["x", "x=", "=1", "x=y"])
+@pytest.mark.parametrize("text", ["x", "x=", "=1", "x=y", "x=nan", "x=inf", "x=1e999"])
 def test_wrong_parameters_are_refused(text):
     with pytest.raises(ConfigError, match="KEY=NUMBER"):
         numbers([text], "--set")

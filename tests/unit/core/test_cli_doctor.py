@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 
 import pytest
@@ -84,6 +85,40 @@ def test_a_store_of_ours_is_fine(tmp_path):
     url = f"sqlite:///{tmp_path / 'state' / 'decisions.db'}"
     SqlStore(url, "controller", clock=SystemClock(), random=random.Random(1)).close()
     assert checks.store(settings(tmp_path))[1].what.endswith("this version's schema")
+
+
+def test_plugins_that_do_not_load(tmp_path):
+    assert checks.plugged(settings(tmp_path)).level is Level.OK
+    lacking = checks.plugged(Settings(plugins={"enabled": ("nope",)}))
+    assert (lacking.level, "nope" in lacking.what, "pip install" in lacking.mend) == (Level.FAIL, True, True)
+
+
+def test_the_key_of_a_model(tmp_path):
+    key = tmp_path / "key"
+    mine = Settings(explanation={"key_file": str(key)})
+    assert checks.model_key(settings(tmp_path)) == []
+    assert checks.model_key(mine)[0].level is Level.FAIL
+    assert f"chmod 600 {key}" in checks.model_key(mine)[0].mend
+    key.write_text("secret")
+    key.chmod(0o600)
+    assert checks.model_key(mine)[0].level is Level.OK
+
+
+def test_traces_need_their_sdk(tmp_path, monkeypatch):
+    assert checks.traces(settings(tmp_path)) == []
+    mine = Settings(monitoring={"otlp_endpoint": "http://127.0.0.1:4318"})
+    monkeypatch.delitem(sys.modules, "x0tta6bl4.monitoring.spans", raising=False)
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    (lacking,) = checks.traces(mine)
+    assert (lacking.level, "x0tta6bl4[monitoring]" in lacking.mend) == (Level.FAIL, True)
+
+
+def test_folders_of_knowledge(tmp_path):
+    (tmp_path / "there").mkdir()
+    folders = {"here": str(tmp_path / "there"), "gone": str(tmp_path / "gone")}
+    there, gone = checks.knowledge(Settings(knowledge={"folders": folders}))
+    assert there.level is Level.OK
+    assert (gone.level, gone.mend) == (Level.WARN, "make it, or mend knowledge.folders.gone")
 
 
 def test_room(tmp_path):

@@ -114,6 +114,18 @@ def test_colour_is_for_terminals_that_want_it(monkeypatch, variables, coloured):
     assert (b"\x1b[31m" in b"".join(shown)) == coloured
 
 
+def test_a_terminal_is_sent_nothing_that_it_would_obey(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    hostile = "a\x1b]0;title\x07b\u202ec\x9bd\x7fe\rf"
+    output.console().print(output.grid(hostile, [{hostile: hostile}], hostile), Text(hostile, "bold"), hostile)
+    told = capsys.readouterr().out
+    assert "\x1b[1m" in told  # its own colours
+    assert not {"\x07", "\u202e", "\x9b", "\x7f", "\r"} & set(told)
+    assert "\x1b]" not in told
+    assert json.loads(output.dumped({"x": hostile})) == {"x": hostile}
+    assert output.dumped({"x": hostile}).isprintable()
+
+
 def test_repeating_on_a_terminal_stays_in_one_place():
     numbers = iter(range(2))
 

@@ -75,7 +75,7 @@ def routes(state: State) -> APIRouter:
 
     @router.put("/v1/policies/autonomy/{kind}", **operation("set_policy", PolicySet, 404, 503))
     async def set_policy(kind: Annotated[str, Path(max_length=255)], request: PolicyRequest) -> Response:
-        """Change it at run time; it holds over restarts. Agents keep the level of their own settings."""
+        """Change it at run time; it holds over restarts. Agents do no more than this, and than their own settings."""
         command = partial(commands.set_policy, kind=kind, level=request.level)
         return await asked(state, command, lambda _: {"kind": kind, "level": request.level.value})
 
@@ -87,7 +87,7 @@ def routes(state: State) -> APIRouter:
 
     @router.put("/v1/control", **operation("set_control", Control, 503))
     async def set_control(request: ControlRequest) -> Response:
-        """Pause, resume, switch off: it holds over restarts. Agents keep what their own settings say."""
+        """Pause, resume, switch off: it holds over restarts, and agents are held too, as soon as they are reached."""
         command = partial(
             commands.set_control, paused=request.paused, kill_switch=request.kill_switch, reason=request.reason
         )

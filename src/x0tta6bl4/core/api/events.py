@@ -7,18 +7,28 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
 
-from x0tta6bl4.core.api.shapes import problem_response
+from x0tta6bl4.core.api.incidents import EventDetail
+from x0tta6bl4.core.api.shapes import example_of, problem_response
+from x0tta6bl4.core.encoding import encoded
 from x0tta6bl4.core.problems import Problem
 from x0tta6bl4.core.state import State
 from x0tta6bl4.core.stream import EventResponse
 
+EVENT = example_of(EventDetail)
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Each event has an id, its type, and the document of an incident's timeline as data.",
+        "description": "Each event has an id, its type, and the document of an incident's timeline as data (schema "
+        "`EventDetail`); an event `reset` has `Reset`, and no id.",
         "content": {
             "text/event-stream": {
-                "schema": {"type": "string"},
-                "example": 'id: 5f0c-7\nevent: action.confirmed\ndata: {"number":7,"type":"action.confirmed"}\n\n',
+                "schema": {
+                    "type": "string",
+                    "x-data": {
+                        "default": {"$ref": "#/components/schemas/EventDetail"},
+                        "reset": {"$ref": "#/components/schemas/Reset"},
+                    },
+                },
+                "example": f"id: 5f0c-{EVENT['number']}\nevent: {EVENT['type']}\ndata: {encoded(EVENT).decode()}\n\n",
             }
         },
     },

@@ -44,6 +44,8 @@ def routes(state: State) -> APIRouter:
 
     @router.get("/v1/health", openapi_extra=NO_TOKEN, **operation("health", Health, 503))
     @router.get("/health", include_in_schema=False)
+    @router.head("/v1/health", include_in_schema=False)
+    @router.head("/health", include_in_schema=False)
     async def health() -> Response:
         """Is this process alive and its loop running?"""
         failure = state.source.failure() if state.source is not None else ""
@@ -53,6 +55,8 @@ def routes(state: State) -> APIRouter:
 
     @router.get("/v1/ready", openapi_extra=NO_TOKEN, **operation("ready", Ready, 503))
     @router.get("/ready", include_in_schema=False)
+    @router.head("/v1/ready", include_in_schema=False)
+    @router.head("/ready", include_in_schema=False)
     async def ready() -> Response:
         """Has the loop finished a pass?"""
         return answer({"status": "ready", "passes": snapshot_of(state).passes})
@@ -63,7 +67,10 @@ def routes(state: State) -> APIRouter:
         source = state.source.title if state.source is not None else ""
         return answer({"name": "x0tta6bl4", "version": __version__, "api": "v1", "source": source})
 
+    @router.get("/v1/metrics", include_in_schema=False)
     @router.get("/metrics", include_in_schema=False)
+    @router.head("/v1/metrics", include_in_schema=False)
+    @router.head("/metrics", include_in_schema=False)
     def metrics() -> Response:
         """Everything in Prometheus' text format."""
         state.metrics.listeners(state.stream.listeners, state.stream.dropped)

@@ -25,9 +25,9 @@ from x0tta6bl4.core.api.shapes import (
     page,
     snapshot_of,
 )
-from x0tta6bl4.core.archive import IncidentFilter
+from x0tta6bl4.core.archive import IncidentFilter, behind
 from x0tta6bl4.core.problems import Problem
-from x0tta6bl4.core.readers import IncidentFile
+from x0tta6bl4.core.readers import IncidentFile, Numbered
 from x0tta6bl4.core.state import State
 from x0tta6bl4.mape_k import commands
 from x0tta6bl4.model import IncidentState
@@ -235,9 +235,13 @@ def routes(state: State) -> APIRouter:
     def incident_timeline(ident: Ident, limit: Limit = 100, cursor: Cursor = "") -> Response:
         """What happened in it, oldest first."""
         at = now()
-        behind = int(cursor) if cursor.isascii() and cursor.isdigit() else -1
-        events = [one for one in known(ident).events if one.number > behind]
-        return page(events[: limit + 1], lambda one: str(one.number), lambda one: documents.event(one, at), limit)
+
+        def number(one: Numbered) -> str:
+            """The key of the page."""
+            return str(one.number)
+
+        events = behind(known(ident).events, number, cursor, limit + 1)
+        return page(events, number, lambda one: documents.event(one, at), limit)
 
     @router.get("/v1/incidents/{id}/evidence", **operation("incident_evidence", IncidentEvidence, 404, 503))
     def incident_evidence(ident: Ident) -> Response:

@@ -1,5 +1,6 @@
 """Time travel: what the loop saw, thought and did in a pass that decided something."""
 
+# ruff: noqa: FAST003  # the parameter `id` has an alias
 from __future__ import annotations
 
 from http import HTTPStatus
@@ -12,6 +13,16 @@ from x0tta6bl4.core.api.incidents import Symptom
 from x0tta6bl4.core.api.shapes import Cursor, Limit, Page, Shape, answer, eg, operation, page, snapshot_of
 from x0tta6bl4.core.problems import Problem
 from x0tta6bl4.core.state import State
+
+PassIdent = Annotated[
+    str,
+    Path(
+        alias="id",
+        pattern="^([0-9]{1,9}-)?[0-9]{1,18}$",
+        description="EPOCH-NUMBER, as `id` has it; NUMBER alone is the newest of that number.",
+        examples=["1-8412"],
+    ),
+]
 
 
 class Verdict(Shape):
@@ -67,12 +78,13 @@ def routes(state: State) -> APIRouter:
         found = state.archive.passes(at, cursor, limit + 1)
         return page(found, lambda one: one.id, documents.iteration, limit)
 
-    @router.get("/v1/iterations/{number}", **operation("get_iteration", IterationDetail, 404, 503))
-    def get_iteration(number: Annotated[int, Path(ge=0, lt=2**63)]) -> Response:
-        """The newest pass of this number; 404 where it decided nothing or is forgotten."""
-        found = state.archive.one_pass(number)
+    @router.get("/v1/iterations/{id}", **operation("get_iteration", IterationDetail, 404, 503))
+    def get_iteration(ident: PassIdent) -> Response:
+        """One pass by its id, or the newest of a number; 404 where it decided nothing or is forgotten."""
+        epoch, _, number = ident.rpartition("-")
+        found = state.archive.one_pass(int(number), int(epoch) if epoch else None)
         if found is None:
-            raise Problem(HTTPStatus.NOT_FOUND, f"pass {number} decided nothing, or is forgotten")
+            raise Problem(HTTPStatus.NOT_FOUND, f"pass {ident} decided nothing, or is forgotten")
         return answer(documents.iteration(found))
 
     return router

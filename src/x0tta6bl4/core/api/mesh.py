@@ -17,10 +17,9 @@ from x0tta6bl4.core.api.shapes import (
     Page,
     Shape,
     after,
-    answer,
     eg,
     operation,
-    page,
+    page_document,
     snapshot_of,
 )
 from x0tta6bl4.core.problems import Problem
@@ -180,46 +179,66 @@ def routes(state: State) -> APIRouter:
     def _status() -> Any:
         return documents.status(snapshot_of(state), state.readers.incidents())
 
-    @router.get("/v1/mesh/nodes", **operation("list_nodes", Page[Node], 503))
-    async def list_nodes(limit: Limit = 100, cursor: Cursor = "") -> Response:
-        """Every expected node, by name."""
+    @router.get("/v1/mesh/nodes", **operation("list_nodes", Page[Node], 304, 503))
+    async def list_nodes(request: Request, limit: Limit = 100, cursor: Cursor = "") -> Response:
+        """Every expected node, by name; has an ETag."""
 
         def name(node: NodeView) -> str:
             """The key of the page."""
             return node.name
 
-        return page(after(snapshot_of(state).view.nodes, name, cursor, limit), name, documents.plain, limit)
+        def nodes() -> Document:
+            """The page."""
+            found = after(snapshot_of(state).view.nodes, name, cursor, limit)
+            return page_document(found, name, documents.plain, limit)
 
-    @router.get("/v1/mesh/nodes/{name}", **operation("get_node", NodeDetail, 404, 503))
-    async def get_node(name: Annotated[str, Path(max_length=255)]) -> Response:
-        """One node by its inventory name, with its links, open incidents and risks."""
-        snapshot = snapshot_of(state)
-        found = documents.node(snapshot, name, state.readers.incidents())
-        if found is None:
-            raise no_node(snapshot.view, name)
-        return answer(found)
+        return state.snapshots.answer(f"nodes {limit} {cursor}", request, nodes)
 
-    @router.get("/v1/mesh/links", **operation("list_links", Page[Link], 503))
-    async def list_links(limit: Limit = 100, cursor: Cursor = "") -> Response:
-        """Every directed link."""
-        links = snapshot_of(state).view.links
-        return page(after(links, documents.link_id, cursor, limit), documents.link_id, documents.link, limit)
+    @router.get("/v1/mesh/nodes/{name}", **operation("get_node", NodeDetail, 304, 404, 503))
+    async def get_node(request: Request, name: Annotated[str, Path(max_length=255)]) -> Response:
+        """One node by its inventory name, with its links, open incidents and risks; has an ETag."""
 
-    @router.get("/v1/mesh/peers", **operation("list_peers", Page[Peer], 404, 503))
+        def node() -> Document:
+            """It, or a 404."""
+            snapshot = snapshot_of(state)
+            found = documents.node(snapshot, name, state.readers.incidents())
+            if found is None:
+                raise no_node(snapshot.view, name)
+            return found
+
+        return state.snapshots.answer(f"node {name}", request, node)
+
+    @router.get("/v1/mesh/links", **operation("list_links", Page[Link], 304, 503))
+    async def list_links(request: Request, limit: Limit = 100, cursor: Cursor = "") -> Response:
+        """Every directed link; has an ETag."""
+
+        def links() -> Document:
+            """The page."""
+            found = after(snapshot_of(state).view.links, documents.link_id, cursor, limit)
+            return page_document(found, documents.link_id, documents.link, limit)
+
+        return state.snapshots.answer(f"links {limit} {cursor}", request, links)
+
+    @router.get("/v1/mesh/peers", **operation("list_peers", Page[Peer], 304, 404, 503))
     async def list_peers(
+        request: Request,
         node: Annotated[str, Query(max_length=255, description="Of this node only; empty: of all.")] = "",
         limit: Limit = 100,
         cursor: Cursor = "",
     ) -> Response:
-        """Who is whose neighbour, and how well both directions go."""
-        view = snapshot_of(state).view
-        if node and node not in {one.name for one in view.nodes}:
-            raise no_node(view, node)
+        """Who is whose neighbour, and how well both directions go; has an ETag."""
 
         def ident(peer: Document) -> str:
             """The key of the page."""
             return str(peer["id"])
 
-        return page(after(peers(view.links, node), ident, cursor, limit), ident, lambda one: one, limit)
+        def neighbours() -> Document:
+            """The page, or a 404."""
+            view = snapshot_of(state).view
+            if node and node not in {one.name for one in view.nodes}:
+                raise no_node(view, node)
+            return page_document(after(peers(view.links, node), ident, cursor, limit), ident, lambda one: one, limit)
+
+        return state.snapshots.answer(f"peers {limit} {node!r} {cursor}", request, neighbours)
 
     return router

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from x0tta6bl4.core import documents, netjson, routing
 from x0tta6bl4.core.api.mesh import no_node
-from x0tta6bl4.core.api.shapes import Document, Shape, answer, eg, operation, snapshot_of
+from x0tta6bl4.core.api.shapes import Document, Shape, eg, operation, snapshot_of
 from x0tta6bl4.core.state import State
 
 Name = Annotated[str, Query(min_length=1, max_length=255, description="Name of a node.")]
@@ -108,15 +108,20 @@ def routes(state: State) -> APIRouter:
     """The operations."""
     router = APIRouter(tags=["mesh"])
 
-    @router.get("/v1/mesh/routes", **operation("get_routes", Route, 404, 503))
-    async def get_routes(source: Name, target: Name) -> Response:
-        """The way that packets take from one node to another, and what to expect of it."""
-        view = snapshot_of(state).view
-        known = {node.name for node in view.nodes}
-        for name in (source, target):
-            if name not in known:
-                raise no_node(view, name)
-        return answer(documents.plain(routing.route(view, source, target)))
+    @router.get("/v1/mesh/routes", **operation("get_routes", Route, 304, 404, 503))
+    async def get_routes(request: Request, source: Name, target: Name) -> Response:
+        """The way that packets take from one node to another, and what to expect of it; has an ETag."""
+
+        def way() -> object:
+            """It, or a 404 where a name is unknown."""
+            view = snapshot_of(state).view
+            known = {node.name for node in view.nodes}
+            for name in (source, target):
+                if name not in known:
+                    raise no_node(view, name)
+            return documents.plain(routing.route(view, source, target))
+
+        return state.snapshots.answer(f"route {source!r} {target!r}", request, way)
 
     @router.get("/v1/mesh/topology", **operation("get_topology", Topology, 304, 503))
     async def get_topology(request: Request) -> Response:

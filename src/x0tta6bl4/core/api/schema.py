@@ -34,6 +34,37 @@ HELD: Final = {
     "schema": {"type": "string", "maxLength": 512},
     "example": '"4beb3e1c-8412"',
 }
+SAMPLES: Final[dict[str, Any]] = {  # examples of parameters, where the answer's own example has none of that name
+    "id": "019a5b3e-8c1d-7000-8000-000000000001",
+    "cursor": "019a5b3e-8c1d-7000-8000-000000000001",
+    "incident": "019a5b3e-8c1d-7000-8000-000000000001",
+    "source": "n2",
+    "target": "n3",
+    "node": "n1",
+    "name": "n1",
+    "metric": "report_age_ms",
+    "component": "adjacency/n2:v2-3<>n3:v3-2",
+    "cause": "link-lossy",
+    "state": "confirmed",
+    "acknowledged": True,
+    "kind": "set-hop-penalty",
+    "at": 1_790_000_000.0,
+    "last-event-id": "5f0c-4711",
+    "q": "a link loses packets",
+    "search_knowledge kind": "runbook",
+    "list_passages kind": "runbook",
+    "list_passages source": "runbooks",
+    "language": "en",
+    "tag": "batman-adv",
+}
+RESET: Final = {
+    "title": "Reset",
+    "description": "The stream cannot go on after the event that the listener had. lost: how many, null if unknown.",
+    "type": "object",
+    "required": ["lost"],
+    "additionalProperties": False,
+    "properties": {"lost": {"anyOf": [{"type": "integer"}, {"type": "null"}], "examples": [12]}},
+}
 PROBLEM: Final = {
     "title": "ProblemDocument",
     "description": "RFC 9457.",
@@ -60,7 +91,7 @@ def describe(app: FastAPI) -> None:
         schemas = made["components"]["schemas"]
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
-        schemas["ProblemDocument"] = PROBLEM
+        schemas["ProblemDocument"], schemas["Reset"] = PROBLEM, RESET
         made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         made["security"] = [{"token": []}]
         for path in made["paths"].values():
@@ -83,6 +114,9 @@ def _complete(verb: str, operation: dict[str, Any]) -> None:
     if operation["operationId"] in EXAMPLES:
         good = next(response for status, response in responses.items() if status.startswith("2"))
         good["content"]["application/json"]["example"] = EXAMPLES[operation["operationId"]]
+    for one in operation.get("parameters", ()):
+        if "example" not in one and not one["schema"].get("examples"):
+            one["example"] = _sample(one, operation["operationId"])
     responses.update({str(code): problem_response(code) for code in common})
     if "304" in responses:
         operation.setdefault("parameters", []).append(HELD)
@@ -90,9 +124,22 @@ def _complete(verb: str, operation: dict[str, Any]) -> None:
     operation["responses"] = dict(sorted(responses.items()))
 
 
+def _sample(parameter: dict[str, Any], name: str) -> Any:
+    """An example of a parameter: what the answer's example is of, its default, or what is usual."""
+    key, known = parameter["name"], EXAMPLES.get(name)
+    if parameter["required"] and isinstance(known, dict) and key in known:
+        return known[key]
+    default = parameter["schema"].get("default")
+    if default not in ("", None):
+        return default
+    return SAMPLES[f"{name} {key}"] if f"{name} {key}" in SAMPLES else SAMPLES[key]
+
+
 def routes(state: State) -> APIRouter:
     """The operation that gives the document itself."""
     router = APIRouter(tags=["health"])
+
+    EXAMPLES["openapi"] = {"openapi": "3.1.0", "info": {"title": "x0tta6bl4", "version": "..."}, "paths": {}}
 
     @router.get("/v1/openapi", operation_id="openapi", response_model=dict[str, Any])
     async def openapi(request: Request) -> Response:

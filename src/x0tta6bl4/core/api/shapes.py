@@ -12,6 +12,7 @@ from fastapi import Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
+from x0tta6bl4.core.archive import behind
 from x0tta6bl4.core.encoding import encoded
 from x0tta6bl4.core.problems import MEDIA_TYPE, Problem
 from x0tta6bl4.core.readers import Snapshot
@@ -100,12 +101,18 @@ def page(
     items: Sequence[T], key: Callable[[T], str], document: Callable[[T], object], limit: int, **members: object
 ) -> Response:
     """A page of items that were fetched one more than `limit`, so that the end is known; and other members."""
+    return answer(page_document(items, key, document, limit, **members))
+
+
+def page_document(
+    items: Sequence[T], key: Callable[[T], str], document: Callable[[T], object], limit: int, **members: object
+) -> Document:
+    """The same as a document, for `Snapshots.answer`."""
     shown = items[:limit]
     following = key(shown[-1]) if len(items) > limit else None
-    return answer({"items": [document(item) for item in shown], "next": following, **members})
+    return {"items": [document(item) for item in shown], "next": following, **members}
 
 
 def after(items: Sequence[T], key: Callable[[T], str], cursor: str, limit: int) -> list[T]:
-    """The items of a sorted list behind `cursor`, one more than `limit`."""
-    ordered = sorted(items, key=key)
-    return [item for item in ordered if not cursor or key(item) > cursor][: limit + 1]
+    """The items behind `cursor` by their keys, one more than `limit`; ConfigError where no item has that key."""
+    return behind(sorted(items, key=key), key, cursor, limit + 1)

@@ -17,9 +17,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from x0tta6bl4 import __version__
-from x0tta6bl4.core import access
+from x0tta6bl4.core import access, plugins
 from x0tta6bl4.core.settings import Settings, find_file
 from x0tta6bl4.errors import ConfigError, NotSupported, StoreError
+from x0tta6bl4.monitoring import tracing
 
 PYTHON_MIN = (3, 11)
 SHOWN_PACKAGES = ("numpy", "sqlalchemy", "fastapi", "uvicorn", "pydantic", "typer", "httpx")
@@ -125,6 +126,60 @@ def token(settings: Settings) -> Finding:
             "token", Level.FAIL, str(error), f"as its owner: chmod 600 {path}; or delete it, a new one is made"
         )
     return Finding("token", Level.OK, f"{path}, mode 0600")
+
+
+def plugged(settings: Settings) -> Finding:
+    """Do the enabled plugins load? All or nothing: one that does not stops the start."""
+    try:
+        found = plugins.load(settings.plugins.enabled)
+    except (ConfigError, NotSupported) as error:
+        mend = "install that package where this runs (pip install NAME), or take it out of plugins.enabled"
+        return Finding("plugins", Level.FAIL, str(error), mend)
+    return Finding("plugins", Level.OK, ", ".join(found.names))
+
+
+def model_key(settings: Settings) -> list[Finding]:
+    """Can the key of the model that words explanations be read? Nothing where none is named."""
+    if not settings.explanation.key_file:
+        return []
+    path = Path(settings.explanation.key_file).expanduser()
+    try:
+        access.read(path, "explanation.key_file", shortest=1)
+    except ConfigError as error:
+        mend = f"write the key into it, as its owner: chmod 600 {path}; or unset explanation.key_file"
+        return [Finding("model key", Level.FAIL, str(error), mend)]
+    return [Finding("model key", Level.OK, f"{path}, mode 0600")]
+
+
+def traces(settings: Settings) -> list[Finding]:
+    """Could traces leave? Nothing where no collector is named."""
+    try:
+        started = tracing.start(__version__, settings.monitoring.otlp_endpoint)
+    except ConfigError as error:
+        return [Finding("traces", Level.FAIL, str(error), "mend monitoring.otlp_endpoint, or unset it")]
+    except NotSupported as error:
+        mend = "pip install 'x0tta6bl4[monitoring]', or unset monitoring.otlp_endpoint"
+        return [Finding("traces", Level.FAIL, str(error), mend)]
+    if started is None:
+        return []
+    started.close()
+    return [Finding("traces", Level.OK, "OpenTelemetry is installed")]
+
+
+def knowledge(settings: Settings) -> list[Finding]:
+    """Are the followed folders there? What is missing is said by searches, healing does not wait for it."""
+    return [_folder(name, Path(place).expanduser()) for name, place in settings.knowledge.folders.items()]
+
+
+def _folder(name: str, path: Path) -> Finding:
+    check = f"knowledge {name}"
+    if not path.is_dir():
+        return Finding(check, Level.WARN, f"{path} is no directory", f"make it, or mend knowledge.folders.{name}")
+    if not os.access(path, os.R_OK | os.X_OK):
+        return Finding(
+            check, Level.WARN, f"{path} cannot be read", f"let the controller's user read it: chmod a+rX {path}"
+        )
+    return Finding(check, Level.OK, str(path))
 
 
 def store(settings: Settings) -> list[Finding]:

@@ -75,8 +75,9 @@ def pause(reason: Reason, yes: YesFlag = False, as_json: JsonFlag = False) -> No
 
 
 @control.command()
-def resume(reason: Reason, as_json: JsonFlag = False) -> None:
+def resume(reason: Reason, yes: YesFlag = False, as_json: JsonFlag = False) -> None:
     """End a pause."""
+    confirm("Let it plan actions over the whole mesh again?", yes=yes)
     with connect() as client:
         _switched(client.set_control(paused=False, reason=reason), as_json=as_json)
 
@@ -98,10 +99,12 @@ def release(reason: Reason, yes: YesFlag = False, as_json: JsonFlag = False) -> 
 
 
 @policy.command(name="list")
-def list_policies(limit: Limit = 100, cursor: Cursor = None, as_json: JsonFlag = False) -> None:
+def list_policies(
+    limit: Limit = 100, cursor: Cursor = None, every: WatchOption = None, as_json: JsonFlag = False
+) -> None:
     """List every kind of action and how far it may go with it."""
     draw = listing("kind", "level", ("settings say", lambda row: row["declared"]), "risk", "irreversible", "title")
-    ask(lambda client: client.list_policies(limit=limit, cursor=cursor), draw, as_json=as_json)
+    ask(lambda client: client.list_policies(limit=limit, cursor=cursor), draw, as_json=as_json, every_s=every)
 
 
 @policy.command(name="set")
@@ -138,14 +141,17 @@ def list_windows(
 
 @maintenance.command()
 def add(
+    *,
     component: Annotated[str, typer.Argument(help="What is worked on: KIND/NAME, e.g. node/n3.")],
     reason: Reason,
     lasts: Annotated[str, typer.Option("--for", help="How long: 90s, 30m, 2h, 1d.")] = "1h",
     begins: Annotated[str, typer.Option("--in", help="From when on, counted from now.")] = "0s",
+    yes: YesFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Expect trouble of a component and of all that is part of it."""
     duration_s, start_in_s = seconds(lasts, "--for"), seconds(begins, "--in")
+    confirm(f"Open no incidents for trouble of {component} for {age(duration_s)}?", yes=yes)
     with connect() as client:
         told = client.add_window(component, duration_s, reason=reason, start_in_s=start_in_s)
     done(told, f"{tail(told)}: {component} for {age(duration_s)}", as_json=as_json)

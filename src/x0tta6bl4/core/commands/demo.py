@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from x0tta6bl4.core.commands.output import JsonFlag
+from x0tta6bl4.core.commands.output import JsonFlag, finite
 from x0tta6bl4.core.commands.watch import style_for, watch
 from x0tta6bl4.core.settings import load
 from x0tta6bl4.core.view import Source
@@ -27,7 +27,9 @@ class Backend(StrEnum):
 BackendOption = Annotated[
     Backend, typer.Option(help="sim: simulated; vm: a real batman-adv in a guest; host: in namespaces of this kernel.")
 ]
-SecondsOption = Annotated[float | None, typer.Option(min=0.1, help="End after this time; for ever by default.")]
+SecondsOption = Annotated[
+    float | None, typer.Option(min=0.1, callback=finite, help="End after this time; for ever by default.")
+]
 ApiOption = Annotated[bool, typer.Option("--api/--no-api", help="Serve the API meanwhile.")]
 
 
@@ -41,8 +43,10 @@ def demo(
     *,
     backend: BackendOption = Backend.SIM,
     seconds: SecondsOption = None,
-    speed: Annotated[float, typer.Option(min=0.1, max=100, help="Simulated seconds in one second (sim only).")] = 1.0,
-    every: Annotated[float, typer.Option(min=1, help="Seconds between two faults.")] = 20.0,
+    speed: Annotated[
+        float, typer.Option(min=0.1, max=100, callback=finite, help="Simulated seconds in one second (sim only).")
+    ] = 1.0,
+    every: Annotated[float, typer.Option(min=1, callback=finite, help="Seconds between two faults.")] = 20.0,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other faults.")] = 1,
     api: ApiOption = True,
     as_json: JsonFlag = False,

@@ -22,7 +22,10 @@ ANYWHERE: tuple[Callable[[], Finding], ...] = (checks.python, checks.packages, c
 WITH_SETTINGS: tuple[Callable[[Settings], Iterable[Finding]], ...] = (
     lambda settings: [checks.settings_file(), checks.token(settings)],
     checks.store,
-    lambda settings: [checks.disk(settings.store.path)],
+    lambda settings: [checks.disk(settings.store.path), checks.plugged(settings)],
+    checks.model_key,
+    checks.traces,
+    checks.knowledge,
     checks_mesh.mesh,
 )
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +16,7 @@ from rich.live import Live
 from x0tta6bl4.client import AsyncClient, Document, Refused, ServerEvent, Unreachable
 from x0tta6bl4.core.commands.connection import connect_async
 from x0tta6bl4.core.commands.live import EVENTS_SHOWN, INCIDENTS_SHOWN, LiveView, told
-from x0tta6bl4.core.commands.output import JsonFlag, age, console
+from x0tta6bl4.core.commands.output import JsonFlag, age, console, dumped, finite
 
 EVERYTHING = "remembered-0"  # no such stream: the server sends all that it remembers
 QUIET_S = 0.7
@@ -39,34 +38,37 @@ def events(
 
 async def _print(*, follow: bool, as_json: bool) -> None:
     out, begun = console(), False
-    async with connect_async() as client:
-        async for event in remembered(client, follow=follow):
+    async with connect_async() as client, aclosing(remembered(client, follow=follow)) as stream:
+        async for event in stream:
             if event.type == "reset":
                 if begun:  # the first one only says that it begins with what is remembered
                     console(stderr=True).print("some events were lost: they came faster than they were read")
                 continue
             begun = True
             if as_json:
-                typer.echo(json.dumps(event.data, ensure_ascii=False))
+                typer.echo(dumped(event.data))
             else:
                 out.print(f"{age(event.data['age_s']):>12} ago  {told(event.data)}")
             sys.stdout.flush()
 
 
-async def remembered(client: AsyncClient, *, follow: bool = False) -> AsyncIterator[ServerEvent]:
+async def remembered(client: AsyncClient, *, follow: bool = False) -> AsyncGenerator[ServerEvent, None]:
     """Everything that the controller remembers, then, with `follow`, what happens next."""
-    stream = client.events(EVERYTHING)
-    while True:
-        try:
-            async with asyncio.timeout(None if follow else QUIET_S):
-                event = await anext(stream)
-        except TimeoutError:
-            return
-        yield event
+    async with aclosing(client.events(EVERYTHING)) as stream:
+        while True:
+            try:
+                async with asyncio.timeout(None if follow else QUIET_S):
+                    event = await anext(stream)
+            except TimeoutError:
+                return
+            yield event
 
 
 def top(
-    *, seconds: Annotated[float | None, typer.Option(min=0.1, help="End after this time; for ever by default.")] = None
+    *,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, callback=finite, help="End after this time; for ever by default.")
+    ] = None,
 ) -> None:
     """Watch the mesh live: nodes, links, open incidents, actions, events of the running controller."""
     if not sys.stdout.isatty():

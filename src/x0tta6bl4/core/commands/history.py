@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -22,6 +23,11 @@ alerts = typer.Typer(no_args_is_help=True, help="What it tells Alertmanager, and
 ml = typer.Typer(no_args_is_help=True, help="The library's loop over readings of your own.")
 
 
+System = Annotated[
+    str | None, typer.Option(help="Whose readings: each system has a memory of its own.", show_default=False)
+]
+
+
 class Origin(StrEnum):
     """Whose alerts."""
 
@@ -37,7 +43,9 @@ def moment(text: str) -> float:
     (3600.0, 3600.0)
     """
     try:
-        return float(text)
+        seconds = float(text)
+        if math.isfinite(seconds):
+            return seconds
     except ValueError:
         pass
     try:
@@ -60,7 +68,7 @@ def list_iterations(
 ) -> None:
     """List passes that decided something, newest first."""
     draw = listing(
-        "number",
+        "id",
         ("when", lambda row: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["at_utc"]))),
         "readings",
         ("symptoms", lambda row: len(row["symptoms"])),
@@ -80,10 +88,12 @@ def list_iterations(
 
 @iterations.command(name="show")
 def show_iteration(
-    number: Annotated[int, typer.Argument(min=0, help="Number of a pass.")], as_json: JsonFlag = False
+    ident: Annotated[str, typer.Argument(metavar="ID", help="EPOCH-NUMBER, or NUMBER for the newest of it.")],
+    every: WatchOption = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Show one pass."""
-    ask(lambda client: client.get_iteration(number), facts, as_json=as_json)
+    ask(lambda client: client.get_iteration(ident), facts, as_json=as_json, every_s=every)
 
 
 @alerts.command(name="list")
@@ -143,11 +153,12 @@ def loop(
     action: Annotated[
         list[str] | None, typer.Option(help="Name of an action that could help; again for more.", show_default=False)
     ] = None,
+    system: System = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Run one turn of the loop over readings of any system: what it sees, and what it would do."""
     data = numbers(readings, "readings")
-    ask(lambda client: client.autonomic_loop(data, action or []), _turn, as_json=as_json)
+    ask(lambda client: client.autonomic_loop(data, action or [], system=system), _turn, as_json=as_json)
 
 
 def _turn(told: Row) -> RenderableType:
@@ -165,9 +176,9 @@ def _turn(told: Row) -> RenderableType:
 
 
 @ml.command()
-def stats(every: WatchOption = None, as_json: JsonFlag = False) -> None:
+def stats(system: System = None, every: WatchOption = None, as_json: JsonFlag = False) -> None:
     """Show what that loop has learned so far."""
-    ask(lambda client: client.ml_stats(), facts, as_json=as_json, every_s=every)
+    ask(lambda client: client.ml_stats(system=system), facts, as_json=as_json, every_s=every)
 
 
 def numbers(given: Sequence[str], field: str) -> dict[str, float]:
@@ -183,6 +194,6 @@ def numbers(given: Sequence[str], field: str) -> dict[str, float]:
             found[key] = float(value)
         except ValueError:
             raise ConfigError(field, text, "KEY=NUMBER, e.g. loss_ratio=0.4") from None
-        if not (key and equals):
-            raise ConfigError(field, text, "KEY=NUMBER, e.g. loss_ratio=0.4")
+        if not (key and equals and math.isfinite(found[key])):
+            raise ConfigError(field, text, "KEY=NUMBER, finite, e.g. loss_ratio=0.4")
     return found

@@ -23,8 +23,10 @@ def tail(row: Row) -> str:
 def find(client: Client, operation: Callable[..., Document], ident: str) -> str:
     """The whole id for its end, or of the newest for `last`; an unknown one is left for the controller to refuse.
 
-    Raises ConfigError where more than one ends so, or there is none yet.
+    Raises ConfigError where it is empty, more than one ends so, or there is none yet.
     """
+    if not ident:
+        raise ConfigError("id", ident, f"an id, its end, or `{NEWEST}`")
     if len(ident) >= WHOLE:
         return ident
     rows = (str(row["id"]) for row in islice(client.items(operation, limit=500), LOOKED_AT))
@@ -33,7 +35,7 @@ def find(client: Client, operation: Callable[..., Document], ident: str) -> str:
         if newest is None:
             raise ConfigError("id", ident, "an id: there is none yet")
         return newest
-    found = [one for one in rows if ident and one.endswith(ident)]
+    found = [one for one in rows if one.endswith(ident)]
     if len(found) > 1:
         raise ConfigError("id", ident, "more of it, one of " + ", ".join(found[:5]))
     return found[0] if found else ident

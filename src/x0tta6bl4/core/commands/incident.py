@@ -13,7 +13,7 @@ from x0tta6bl4.client.wire import TIMEOUT_S
 from x0tta6bl4.core.commands import query
 from x0tta6bl4.core.commands.connection import ask, connect
 from x0tta6bl4.core.commands.ids import NEWEST, incident_id
-from x0tta6bl4.core.commands.output import Cursor, JsonFlag, Limit, Row, WatchOption, done, percent
+from x0tta6bl4.core.commands.output import Cursor, JsonFlag, Limit, Row, WatchOption, YesFlag, confirm, done, percent
 from x0tta6bl4.core.commands.query import Ident
 
 REWRITE_S = 600.0  # the controller gives up sooner (explanation.timeout_s)
@@ -53,12 +53,13 @@ def _why(told: Row, *, page: bool) -> RenderableType:
 
 
 @app.command()
-def evidence(incident: Ident, as_json: JsonFlag = False) -> None:
+def evidence(incident: Ident, every: WatchOption = None, as_json: JsonFlag = False) -> None:
     """Show what its verdict rests on, and what else was weighed."""
     ask(
         lambda client: client.incident_evidence(incident_id(client, incident)),
         _evidence,
         as_json=as_json,
+        every_s=every,
     )
 
 
@@ -107,9 +108,13 @@ def ack(
 def close(
     incident: Ident,
     reason: Annotated[str, typer.Option(help="Why it is over.")],
+    yes: YesFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Close it by hand; symptoms that go on open another one."""
     with connect() as client:
-        told = client.close_incident(incident_id(client, incident), reason)
+        found = incident_id(client, incident)
+        row = client.get_incident(found)
+        confirm(f"Close {row['cause']} at {row['component']}?", yes=yes)
+        told = client.close_incident(found, reason)
     done(told, f"{told['cause']} at {told['component']}: {told['state']}", as_json=as_json)

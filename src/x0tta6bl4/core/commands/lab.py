@@ -12,6 +12,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from x0tta6bl4 import __version__
+from x0tta6bl4.client import Refused
 from x0tta6bl4.core.commands.connection import ask, connect
 from x0tta6bl4.core.commands.demo import ApiOption, Backend, BackendOption, SecondsOption, demo_source
 from x0tta6bl4.core.commands.history import numbers
@@ -26,6 +27,7 @@ from x0tta6bl4.core.commands.output import (
     confirm,
     console,
     done,
+    finite,
     listing,
     number,
     percent,
@@ -112,7 +114,9 @@ def inject(
     *,
     kind: Annotated[str, typer.Argument(help="A kind of fault, e.g. link-loss; `x0t lab list --json` shows them.")],
     target: Annotated[str, typer.Argument(help="What to break: n2-n3, n1:v1-2 or n4.")],
-    for_s: Annotated[float, typer.Option("--for", min=0.1, max=3600, help="Seconds after which it ends.")] = 20.0,
+    for_s: Annotated[
+        float, typer.Option("--for", min=0.1, max=3600, callback=finite, help="Seconds after which it ends.")
+    ] = 20.0,
     parameter: Annotated[
         list[str] | None, typer.Option("--set", help="A parameter, e.g. loss_ratio=0.4; again for more.")
     ] = None,
@@ -123,8 +127,20 @@ def inject(
     wanted = numbers(parameter or [], "--set")
     confirm(f"Break {target} ({kind}) for {for_s:g} s?", yes=yes)
     with connect() as client:
-        told = client.inject_fault(kind, target, for_s, wanted)
+        try:
+            told = client.inject_fault(kind, target, for_s, wanted)
+        except Refused as error:
+            raise _with_option(error) from None
     done(told, f"{told['id']}: {kind} at {target} for {for_s:g} s", as_json=as_json)
+
+
+def _with_option(error: Refused) -> Refused:
+    """A refused or missing parameter, with the option that gives it."""
+    group, _, name = str(error.problem.get("field", "")).partition(".")
+    if group != "parameters":
+        return error
+    detail = f"{error.problem['detail']}; a parameter is given with --set {name}=NUMBER"
+    return Refused(error.status, {**error.problem, "detail": detail})
 
 
 @app.command()
@@ -162,7 +178,9 @@ def score(
     tuning: Annotated[Tuning, typer.Option(help="tuned: BATMAN_IV, 200 ms OGM, dummy primary.")] = Tuning.DEFAULT,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each scenario, each with another seed.")] = 1,
     scenario_dir: Directory = None,
-    healthy_hours: Annotated[float, typer.Option(min=0, help="Hours without a fault, for false incidents.")] = 0.0,
+    healthy_hours: Annotated[
+        float, typer.Option(min=0, callback=finite, help="Hours without a fault, for false incidents.")
+    ] = 0.0,
     algorithm: Annotated[str | None, typer.Option(help="BATMAN_IV or BATMAN_V instead of the scenario's own.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write an HTML page into this directory.")] = None,
     jobs: Jobs = 1,

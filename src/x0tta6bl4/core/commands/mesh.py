@@ -17,6 +17,7 @@ from x0tta6bl4.core.commands.output import (
     WatchOption,
     age,
     facts,
+    finite,
     grid,
     listing,
     number,
@@ -158,7 +159,7 @@ def _cuts(told: Row) -> RenderableType:
 
 
 @app.command()
-def inventory(limit: Limit = 100, cursor: Cursor = None, as_json: JsonFlag = False) -> None:
+def inventory(limit: Limit = 100, cursor: Cursor = None, every: WatchOption = None, as_json: JsonFlag = False) -> None:
     """List what is declared: nodes, addresses, interfaces."""
     draw = listing(
         "name",
@@ -167,14 +168,14 @@ def inventory(limit: Limit = 100, cursor: Cursor = None, as_json: JsonFlag = Fal
         ("interval", lambda row: number(row["orig_interval_ms"], "ms")),
         ("interfaces", lambda row: ", ".join(f"{one['name']} {one['mac']}" for one in row["interfaces"])),
     )
-    ask(lambda client: client.get_inventory(limit=limit, cursor=cursor), draw, as_json=as_json)
+    ask(lambda client: client.get_inventory(limit=limit, cursor=cursor), draw, as_json=as_json, every_s=every)
 
 
 @app.command()
 def readings(
     component: Annotated[str, typer.Argument(help="KIND/NAME, e.g. link/n1:v1-2>n2:v2-1.")],
     metric: Annotated[str, typer.Argument(help="e.g. loss_ratio, rtt_ms, tq.")],
-    since_s: Annotated[float, typer.Option("--since", min=0.1, help="How many seconds back.")] = 300.0,
+    since_s: Annotated[float, typer.Option("--since", min=0.1, callback=finite, help="How many seconds back.")] = 300.0,
     every: WatchOption = None,
     as_json: JsonFlag = False,
 ) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,8 +14,9 @@ from enum import IntEnum
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.live import Live
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -31,9 +34,20 @@ def _ask_json(given: bool) -> bool:
 
 JsonFlag = Annotated[bool, typer.Option("--json", callback=_ask_json, help="Print one JSON document instead of text.")]
 YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def finite(value: float | None) -> float | None:
+    """Callback of options that take a number: typer's limits let NaN pass."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number")
+    return value
+
+
 WatchOption = Annotated[
     float | None,
-    typer.Option("--watch", "-w", min=0.1, metavar="SECONDS", help="Show it again each SECONDS, until Ctrl-C."),
+    typer.Option(
+        "--watch", "-w", min=0.1, metavar="SECONDS", callback=finite, help="Show it again each SECONDS, until Ctrl-C."
+    ),
 ]
 
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many at most.")]
@@ -67,6 +81,14 @@ MEANING = {
 EXIT_CODES = "Exit codes: " + "; ".join(f"{code.value} {words}" for code, words in MEANING.items()) + "."
 
 
+class NobodyToAsk(ConfigError):
+    """A question that only a person can answer, where there is none."""
+
+    def __init__(self, question: str) -> None:
+        super().__init__("--yes", "", question)
+        self.args = (f"{question} Nobody can be asked here: say --yes to do it",)
+
+
 def code_of(error: X0tError) -> Exit:
     """The exit code that an error of ours means."""
     if isinstance(error, ConfigError):
@@ -76,18 +98,51 @@ def code_of(error: X0tError) -> Exit:
     return Exit.UNSUPPORTED if isinstance(error, NotSupported) else Exit.FAILED
 
 
+# What moves a cursor, rings, or turns text round: C0 but tab and line feed, DEL, C1, line separators, bidi marks.
+UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    r"""Text from outside as a terminal may see it.
+
+    >>> printable("\x1b[2Jgone")
+    '�[2Jgone'
+    """
+    return UNPRINTABLE.sub("\ufffd", text)
+
+
+def dumped(document: object, indent: int | None = None) -> str:
+    """A document as JSON that a terminal shows as it is: what is not printable stays escaped."""
+    text = json.dumps(document, indent=indent, ensure_ascii=False, default=str)
+    return UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+class SafeConsole(Console):
+    """Draws nothing that a terminal would obey but its own styles: names and reasons come from outside."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Segments of text are cleaned, rich's own control codes are kept."""
+        for segment in super().render(renderable, options):
+            text, style, control = segment
+            yield segment if control else Segment(printable(text), style)
+
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command line, which ends quietly; rich would end the process here."""
+        raise  # noqa: PLE0704  # rich calls it while it handles the error
+
+
 def console(*, stderr: bool = False) -> Console:
     """Standard output (or error); made when used, so that it is the one of the moment. NO_COLOR is honoured by rich.
 
     Markup is off: names and reasons come from outside and may hold brackets. A pipe gets long lines, not folded ones.
     """
     width = None if (sys.stderr if stderr else sys.stdout).isatty() else PIPE_COLUMNS
-    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+    return SafeConsole(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 
 def print_json(document: object) -> None:
     """One document on standard output."""
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+    typer.echo(dumped(document, indent=2))
 
 
 def show(
@@ -121,7 +176,7 @@ def _repeat(fetch: Fetch, draw: Draw, *, as_json: bool, every_s: float) -> None:
     while True:
         document = fetch()
         if as_json:
-            typer.echo(json.dumps(document, ensure_ascii=False))
+            typer.echo(dumped(document))
         else:
             console().print(draw(document))
         sys.stdout.flush()
@@ -137,12 +192,12 @@ def done(document: dict[str, Any], words: str, *, as_json: bool) -> None:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask before something disruptive; raises typer.Abort on no, ConfigError where nobody can be asked."""
+    """Ask before something disruptive; raises typer.Abort on no, NobodyToAsk where that is so."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise ConfigError("--yes", yes, f"--yes where nobody can be asked: {question}")
-    typer.confirm(question, abort=True, err=True)
+        raise NobodyToAsk(question)
+    typer.confirm(printable(question), abort=True, err=True)
 
 
 def complain(error: Exception, code: Exit, hint: str = "") -> None:
@@ -151,7 +206,7 @@ def complain(error: Exception, code: Exit, hint: str = "") -> None:
     What the controller refused is said with its own problem; `exit_code` is added.
     """
     if not json_asked.get():
-        typer.echo(f"error: {error}{hint}", err=True)
+        typer.echo(printable(f"error: {error}{hint}"), err=True)
         return
     told: dict[str, object] = {"type": "about:blank", "title": MEANING[code], "detail": f"{error}{hint}"}
     if isinstance(error, Refused):
@@ -237,7 +292,7 @@ def cell(value: object) -> str:
         value = [f"{key}={cell(item)}" for key, item in value.items()]
     if isinstance(value, list | tuple):
         value = ", ".join(cell(item) for item in value)
-    return "-" if value is None or value == "" else str(value)
+    return "-" if value is None or value == "" else printable(str(value))
 
 
 def grid(title: str, rows: Iterable[Row], *columns: Column) -> RenderableType:

@@ -66,9 +66,9 @@ def list_plans(
 
 
 @plans.command()
-def show(plan: Plan, as_json: JsonFlag = False) -> None:
+def show(plan: Plan, every: WatchOption = None, as_json: JsonFlag = False) -> None:
     """Show one plan: what was considered, what was chosen, and what it rested on."""
-    ask(lambda client: client.get_plan(plan_id(client, plan)), _plan, as_json=as_json)
+    ask(lambda client: client.get_plan(plan_id(client, plan)), _plan, as_json=as_json, every_s=every)
 
 
 def _plan(told: Row) -> RenderableType:

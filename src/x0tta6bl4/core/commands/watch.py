@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import logging
 import signal
 import socket
@@ -15,12 +14,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 from rich.text import Text
 
 from x0tta6bl4.core import access, documents
 from x0tta6bl4.core.commands.live import EVENTS_SHOWN, LiveView, short, words
+from x0tta6bl4.core.commands.output import console, dumped, printable
 from x0tta6bl4.core.readers import Readers, Snapshot
 from x0tta6bl4.core.settings import Settings
 from x0tta6bl4.core.state import State
@@ -186,13 +186,13 @@ def _wait_for_first(source: Source, state: State) -> None:
 
 def _live(source: Source, state: State, footer: str, seconds: float | None) -> None:
     view = LiveView(source.title, footer)
-    console = Console(markup=False, highlight=False, emoji=False)
-    with Live(console=console, screen=True, auto_refresh=False) as live:
+    out = console()
+    with Live(console=out, screen=True, auto_refresh=False) as live:
         for _ in _turns(source, seconds):
             snapshot = state.readers.snapshot()
             if snapshot is not None:
                 live.update(drawn(view, snapshot, state.readers), refresh=True)
-    console.print(Text(summary(state.readers)))
+    out.print(Text(summary(state.readers)))
 
 
 def drawn(view: LiveView, snapshot: Snapshot, readers: Readers) -> RenderableType:
@@ -215,12 +215,12 @@ def _lines(source: Source, state: State, footer: str, seconds: float | None) -> 
         if snapshot is None:
             continue
         for line in changes(snapshot.view, told):
-            typer.echo(f"{snapshot.view.at:8.1f} s  {line}")
+            typer.echo(printable(f"{snapshot.view.at:8.1f} s  {line}"))
         for numbered in state.readers.events(number)[0]:
             number = numbered.number
             event = numbered.event
             at = snapshot.view.at - (snapshot.iteration.at - event.at)  # the loop's clock may be another
-            typer.echo(f"{at:8.1f} s  {words(event.origin, sentence(event))}")
+            typer.echo(printable(f"{at:8.1f} s  {words(event.origin, sentence(event))}"))
         sys.stdout.flush()
     typer.echo(summary(state.readers))
 
@@ -255,7 +255,7 @@ def _json(source: Source, state: State, footer: str, seconds: float | None) -> N
         for numbered in state.readers.events(number)[0]:
             number = numbered.number
             document: dict[str, Any] = documents.event(numbered, now)
-            typer.echo(json.dumps(document))
+            typer.echo(dumped(document))
         sys.stdout.flush()
 
 

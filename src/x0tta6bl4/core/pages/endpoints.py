@@ -23,14 +23,6 @@ ELSEWHERE: Final = {  # headers that many operations share -> where they are exp
     "last-event-id": "[Events](api.md#events)",
 }
 ANY_OPERATION: Final = frozenset({"400", "401", "421"})
-# What a request's example asks for where neither its declaration nor the answer's example says it.
-SAMPLES: Final = {
-    "source": "n2",
-    "target": "n3",
-    "metric": "report_age_ms",
-    "q": "a link loses packets",
-    "id": "019a5b3e-8c1d-7000-8000-000000000001",
-}
 
 
 def page(document: Document) -> str:
@@ -87,10 +79,14 @@ def allowed(schema: Document, schemas: Document) -> str:
     'integer, 1 to 1000; default `100`'
     """
     schema = _resolved(schema, schemas)
-    choices = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
-    said = " or ".join(_kind(_resolved(one, schemas), schemas) for one in choices)
+    said = " or ".join(_kind(_resolved(one, schemas), schemas) for one in _choices(schema))
     default = schema.get("default")
     return said if default in (None, "") else f"{said}; default `{json.dumps(default)}`"
+
+
+def _choices(schema: Document) -> list[Document]:
+    """What it may be besides null."""
+    return [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
 
 
 def _kind(schema: Document, schemas: Document) -> str:
@@ -100,7 +96,7 @@ def _kind(schema: Document, schemas: Document) -> str:
         return f"list of {_kind(_resolved(schema['items'], schemas), schemas)}"
     if schema["type"] == "object":
         inner = next(iter(schema.get("patternProperties", {}).values()), None)
-        return f"object of {inner['type']}s" if inner else "object"
+        return f"object of {_kind(_choices(inner)[0], schemas)}s" if inner else "object"
     limits = _limits(schema)
     return f"{schema['type']}, {limits}" if limits else str(schema["type"])
 
@@ -131,7 +127,7 @@ def _request(verb: str, path: str, parameters: list[Document], known: Document) 
 def _sample(one: Document, known: Document) -> str:
     name = one["name"]
     given = [one["example"]] if "example" in one else one["schema"].get("examples", [])
-    found = [*given, *(place[name] for place in (known, SAMPLES) if name in place)]
+    found = [*given, *([known[name]] if name in known else [])]
     if not found:
         raise LookupError(f"parameter {name!r} has no example: give it one where it is declared")
     return str(found[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -74,6 +74,7 @@ class StoreArchive:
         if wanted.kind:
             found = found.where(table.kind == wanted.kind)
         if cursor:
+            _known(cursor, self.action)
             found = found.where(table.id < cursor)
         with self._store.reading() as reader:
             own = [decode(ActionRecord, row.body, reader.shift) for row in reader.rows(found)]
@@ -98,6 +99,7 @@ class StoreArchive:
         if state:
             found = found.where(now == state)
         if cursor:
+            _known(cursor, self.plan)
             found = found.where(schema.plans.c.id < cursor)
         with self._store.reading() as reader:
             return [_plan(reader, row) for row in reader.rows(found)]
@@ -120,10 +122,12 @@ class StoreArchive:
         with self._store.reading() as reader:
             return [_pass(reader, row) for row in reader.rows(found)]
 
-    def one_pass(self, number: int) -> Pass | None:
-        """The newest pass of this number."""
+    def one_pass(self, number: int, epoch: int | None = None) -> Pass | None:
+        """The pass of this number in an epoch; by default the newest."""
         table = schema.iterations.c
         found = select(schema.iterations).where(table.number == number).order_by(table.epoch.desc()).limit(1)
+        if epoch is not None:
+            found = found.where(table.epoch == epoch)
         with self._store.reading() as reader:
             rows = reader.rows(found)
             return _pass(reader, rows[0]) if rows else None
@@ -142,6 +146,12 @@ class StoreArchive:
 def _newest(record: ActionRecord) -> str:
     """Ids are UUIDv7: they sort by the time at which they were made."""
     return record.id
+
+
+def _known(cursor: str, find: Callable[[str], object]) -> None:
+    """Raises ConfigError for a cursor that is no item's."""
+    if find(cursor) is None:
+        raise ConfigError("cursor", cursor[:64], "`next` of a page of this list")
 
 
 def _place(cursor: str) -> tuple[int, int]:

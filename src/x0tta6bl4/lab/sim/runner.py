@@ -19,7 +19,7 @@ from x0tta6bl4.lab.sim.inject import Injector, Truthkeeper
 from x0tta6bl4.lab.sim.noise import key, unit_at
 from x0tta6bl4.lab.sim.routing import Routing
 from x0tta6bl4.lab.sim.state import Node
-from x0tta6bl4.lab.sim.world import World
+from x0tta6bl4.lab.sim.world import UTC_START, World
 
 SETTLE_INTERVALS = 12  # routes need a few intervals to spread; link windows are warm from the start
 OFF_TAIL_S = 11.0  # after the last fault's end, without a controller
@@ -32,14 +32,16 @@ class Simulation:
     """A warm mesh at time 0 with its clients, timeline and (with a factory) participants; `run_until` moves it on.
 
     The demo and the tests drive it directly; `run` is the way to a record.
+    utc_start: its wall clock at time 0, the same each time so that a run repeats itself.
     """
 
     def __init__(
         self, scenario: Scenario, seed: int, factory: Factory | None = None, *,
         freeze_at: float = math.inf, checks: bool = True, clients_until: float = math.inf,
+        utc_start: float = UTC_START,
     ) -> None:  # fmt: skip
         self.scenario, self.seed = scenario, seed
-        self.world = World(scenario, seed)
+        self.world = World(scenario, seed, utc_start)
         self.routing: Routing = (BatmanIV if scenario.algorithm == "BATMAN_IV" else BatmanV)(self.world)
         self.forwarding = Forwarding(self.routing, checks=checks)
         self.invariants = Invariants(self.routing)

@@ -17,7 +17,6 @@ from x0tta6bl4.network.wire import Datagram
 
 UDP6_BYTES = 48  # IPv6 and UDP headers
 LINK_LOCAL = "fe80::"
-UTC_START = 1_700_000_000.0  # the simulated wall clock at the start of measuring
 OOB_S = 0.002
 BESIDE_SEAT_S = 0.001
 
@@ -34,7 +33,7 @@ class SimClock:
 
     def utc(self) -> float:
         """Seconds since 1970 of the simulated day."""
-        return UTC_START + self._world.now
+        return self._world.utc_start + self._world.now
 
 
 class SimWire:

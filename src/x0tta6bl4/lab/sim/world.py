@@ -17,14 +17,15 @@ measured in a guest: interfaces and neighbours 20 ms, originators 60 ms). Reads 
 
 _FULL = 1 << 53
 DAY_S = 86_400.0
+UTC_START = 1_700_000_000.0  # the simulated wall clock at the start of measuring, where nobody says another
 BURST_MIN_S = 0.03
 
 
 class World:
     """Nodes, links, the clock and the heap of events; events of the same instant run in order of scheduling."""
 
-    def __init__(self, scenario: Scenario, seed: int) -> None:
-        self.scenario, self.seed = scenario, seed
+    def __init__(self, scenario: Scenario, seed: int, utc_start: float = UTC_START) -> None:
+        self.scenario, self.seed, self.utc_start = scenario, seed, utc_start
         self.now = 0.0
         self.trace = 0  # running hash of the history
         self.count = 0  # events scheduled so far; breaks ties
