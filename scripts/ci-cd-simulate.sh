@@ -18,6 +18,7 @@ job() {
 
 test_job() {
   local version
+  job test-needs scripts/test-needs.sh
   for version in ${PYTHONS:-3.11 3.12 3.13 3.14}; do
     if "python$version" --version >/dev/null 2>&1; then
       job "test-$version" env "PYTHON=python$version" "X0TTA6BL4_VENV=build/venv-$version" scripts/test.sh

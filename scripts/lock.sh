@@ -28,4 +28,4 @@ lock() {
 
 lock requirements-ci.lock "Versions that the tests are run with: pip install -c requirements-ci.lock -e '.[dev]'" --extra dev "$@"
 lock requirements-image.lock "Versions that the container holds: pip install --require-hashes -r requirements-image.lock" \
-  --generate-hashes "$@"
+  --extra monitoring --generate-hashes "$@"

@@ -9,15 +9,12 @@ cd "$(dirname "$0")/.."
 make_venv "[dev]" -c requirements-ci.lock
 bin=$VENV/bin
 
-# The vm tests need QEMU and a kernel, others a Prometheus. As root they are installed; without root the tests say what
-# they lack and skip.
-if [ "$(uname -s)" = Linux ] && command -v apt-get >/dev/null; then
-  if [ "$(id -u)" = 0 ]; then
-    scripts/install-lab.sh
-    command -v prometheus >/dev/null || apt-get install -qy --no-install-recommends prometheus >/dev/null
-  else
-    scripts/install-lab.sh || say "vm tests will be skipped"
-  fi
+# The vm tests need QEMU and a kernel, others a Prometheus. As root they are installed; without root the guest is built
+# where QEMU is there already, and the tests say what they lack and skip (scripts/test-needs.sh installs it with sudo).
+if [ "$(id -u)" = 0 ]; then
+  scripts/test-needs.sh
+elif [ "$(uname -s)" = Linux ] && command -v apt-get >/dev/null; then
+  scripts/install-lab.sh || say "vm tests will be skipped"
 fi
 
 # What some tests need and most machines can do without: a compiled index, a PostgreSQL with pgvector, a small local

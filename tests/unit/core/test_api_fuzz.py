@@ -4,6 +4,7 @@ import json
 import time
 from urllib.parse import quote
 
+import hypothesis
 import jsonschema
 import pytest
 import schemathesis
@@ -72,6 +73,59 @@ def test_every_operation_answers_as_declared(client, name):
 
     attempt()
     assert statuses
+
+
+def held(client):
+    """What a request may change: what people set, what they sent in, what was broken or taught on purpose."""
+    state, loop = client.app.state.x0t, client.source.bench.loop
+    return {
+        "control": loop.control,
+        "levels": dict(loop.policies),
+        "kill switch": loop.limits.kill_switch,
+        "alerts": {str(alert) for alert in state.incoming.firing()},
+        "faults": dict(client.source.injected),
+        "passages": {one["id"] for one in client.get("/v1/knowledge/passages", params={"limit": 1000}).json()["items"]},
+        "systems": {name: one.get_ml_statistics()["iterations"] for name, one in state._facades.items()},
+    }
+
+
+def ending(client):
+    """What ends by itself, so that there may be less of it: windows, and open incidents that people have seen."""
+    knowledge = client.source.bench.loop.knowledge
+    seen = {one.id for one in list(knowledge.open.values()) if one.acknowledged_utc}
+    return seen | {one.id for one in list(knowledge.windows)}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_what_is_not_as_declared_changes_nothing(client, name):
+    operation, refused = OPERATIONS[name], []
+    end = time.monotonic() + BUDGET_S / len(OPERATIONS)
+    writes = operation.method.upper() != "GET"
+
+    @settings(
+        max_examples=15, deadline=None, phases=(Phase.generate,), database=None,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(operation.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE))
+    def attempt(case):
+        if refused and time.monotonic() > end:
+            return
+        before = held(client) if writes else None
+        before_ending = ending(client)
+        response = sent(client, case)
+        if response is None:
+            return
+        assert response.status_code < 500, response.text
+        if response.status_code >= 400:
+            refused.append(response.status_code)
+            assert response.headers["content-type"] == "application/problem+json"
+            assert not writes or held(client) == before
+            assert ending(client) <= before_ending
+
+    try:
+        attempt()
+    except hypothesis.errors.Unsatisfiable:
+        pytest.skip("everything is as declared: it takes no parameters")
 
 
 def declared(operation, response):
