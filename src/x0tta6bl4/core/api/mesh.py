@@ -208,6 +208,13 @@ def routes(state: State) -> APIRouter:
 
         return state.snapshots.answer(f"node {name}", request, node)
 
+    _add_links(router, state)
+    return router
+
+
+def _add_links(router: APIRouter, state: State) -> None:
+    """The operations on links."""
+
     @router.get("/v1/mesh/links", **operation("list_links", Page[Link], 304, 503))
     async def list_links(request: Request, limit: Limit = 100, cursor: Cursor = "") -> Response:
         """Every directed link; has an ETag."""
@@ -240,5 +247,3 @@ def routes(state: State) -> APIRouter:
             return page_document(after(peers(view.links, node), ident, cursor, limit), ident, lambda one: one, limit)
 
         return state.snapshots.answer(f"peers {limit} {node!r} {cursor}", request, neighbours)
-
-    return router
