@@ -8,6 +8,7 @@ import math
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing
 from typing import Any, Self
 
 import httpx
@@ -208,10 +209,11 @@ class AsyncClient(Operations[Awaitable[Document]]):
                         await response.aread()
                         self._wire.text(response)
                     broken = None
-                    async for told in EventSource(response).aiter_sse():
-                        last_event_id = told.id or last_event_id
-                        if (event := _event(told)) is not None:
-                            yield event
+                    async with aclosing(EventSource(response).aiter_sse()) as stream:
+                        async for told in stream:
+                            last_event_id = told.id or last_event_id
+                            if (event := _event(told)) is not None:
+                                yield event
             except SSEError as error:
                 raise ProtocolError(f"{self._wire.url}: {error}") from None
             except httpx.HTTPError as error:

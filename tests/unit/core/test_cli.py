@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import tomllib
-from contextlib import ExitStack
+from contextlib import ExitStack, aclosing
 from dataclasses import replace
 
 import pytest
@@ -134,8 +134,7 @@ def test_events_are_followed():
     news = threading.Timer(0.5, lambda: state.publish(iteration(2, events=(event(3, "incident.closed"),)), view(12.0)))
 
     async def first(count):
-        async with connect_async() as client:
-            stream = remembered(client, follow=True)
+        async with connect_async() as client, aclosing(remembered(client, follow=True)) as stream:
             return [(await anext(stream)).type for _ in range(count)]
 
     with serving(state, load()):

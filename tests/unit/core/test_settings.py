@@ -126,6 +126,12 @@ def test_mistakes_in_the_environment_are_refused_too(monkeypatch, name, value, f
     assert caught.value.field == field
 
 
+def test_how_a_value_was_parsed_is_not_told(monkeypatch):
+    monkeypatch.setenv("X0T_API__PORT", "abc")
+    with pytest.raises(ConfigError, match=r"api.port: got 'abc', allowed: a valid integer$"):
+        load(dotenv=None)
+
+
 def test_variables_of_the_lab_are_not_settings(monkeypatch):
     monkeypatch.setenv("X0T_LAB_DIR", "/somewhere")
     assert load().api.port == 8000
