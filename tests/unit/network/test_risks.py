@@ -46,10 +46,12 @@ def risks(nodes=3, changes=None, port=None, *, now=0.0, heard=(), far=None):
     ports = {"n2": {**PORT, **(port or {})}, **{n: {**PORT, **(far or {})} for n in heard}}
     layout = Layout(tuple(names.interface(n, "v1") for n in ports), tuple(PORT))
     columns.fold(Observation("i", 0.0, layout, np.array([list(p.values()) for p in ports.values()], np.float32)))
-    links = Layout(tuple(names.link(n, "v1", "n2", "v1") for n in heard), ("loss_ratio",))
+    edges = tuple(edge for n in heard for edge in names.link_edges(n, "v1", "n2", "v1"))
+    links = Layout(tuple(names.link(n, "v1", "n2", "v1") for n in heard), ("loss_ratio",), edges)
     columns.fold(Observation("l", 0.0, links, np.zeros((len(heard), 1), np.float32)))
     catalog = mesh_catalog()
     graph = Graph()
+    graph.learn(links)
     symptoms = Symptoms(catalog, columns, {kind: Detection(Baseline(table)) for kind, table in columns.tables.items()})
     view = State(catalog, columns, graph, symptoms).view(now)
     return [risk for rule in RULES for risk in rule(view)]
