@@ -2,6 +2,7 @@
 
     X0tError
     ├── ConfigError       a person must change the named field; nothing was started or applied
+    │   └── SystemFull    ... and a new system has room again
     ├── NotSupported      this kernel, machine or mesh cannot do it; use another way or skip it
     ├── ResourceError     the thing outside answered wrongly or not at all
     │   ├── Temporary     the same call may succeed later
@@ -32,6 +33,10 @@ class ConfigError(X0tError):
         self.field = field
         self.value = value
         self.allowed = allowed
+
+
+class SystemFull(ConfigError):
+    """A system of the library's loop has had all the names that it may have in its life; another one begins anew."""
 
 
 class NotSupported(X0tError):

@@ -261,8 +261,8 @@ class Agent:
         return bad
 
     def at_rest(self) -> bool:
-        """Nothing under way, no lease held, no incident open."""
-        return not (self.loop.executor.live or self.loop.knowledge.open)
+        """See `Loop.at_rest`."""
+        return self.loop.at_rest
 
     def expect_reboot(self, seconds: Seconds) -> None:
         """Say goodbye: to neighbours in every hello, to the controller in every report."""

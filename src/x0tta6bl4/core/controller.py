@@ -238,8 +238,8 @@ class Controller:
         return ""
 
     def at_rest(self) -> bool:
-        """Nothing under way, no lease held, no incident open."""
-        return not (self.loop.executor.live or self.loop.knowledge.open)
+        """See `Loop.at_rest`."""
+        return self.loop.at_rest
 
     def expect_reboot(self, seconds: Seconds) -> None:
         """The controller's own machine reboots: nothing to say to anybody."""

@@ -70,7 +70,7 @@ class Analyzer:
                     back = tuple((relation, not backwards) for relation, backwards in reversed(expect.steps()))
                     self._leads.setdefault(expect.symptom, []).append((cause, back))
         self._raised_at: dict[Sign, Seconds] = {}
-        self._active: Sequence[Symptom] = ()
+        self._by_sign: dict[Sign, Symptom] = {}  # what is active in this pass
         self._cut: tuple[int, Pairs, set[Component], list[frozenset[Component]]] = (-1, frozenset(), set(), [])
         self.patience = 1.0  # factor on every settle_s
         self.next_look: Seconds | None = None  # when evidence that is waited for will have settled
@@ -112,17 +112,19 @@ class Analyzer:
         rule = self.catalog.cause.get((cause.code, cause.component.kind))
         if rule is None:
             return None
-        by_sign = {sign: s for s in self._active if (sign := (s.code, s.component)) not in without}
+        by_sign = self._by_sign
+        if not without.isdisjoint(by_sign):
+            by_sign = {sign: symptom for sign, symptom in by_sign.items() if sign not in without}
         return self._hold(rule, cause.component, by_sign, now)
 
     def see(self, active: Sequence[Symptom]) -> None:
         """Take in the symptoms of this pass."""
-        self._active = active
+        self._by_sign = {(s.code, s.component): s for s in active}
 
     def diagnose(self, active: Sequence[Symptom], free: Iterable[Sign], now: Seconds) -> tuple[Diagnosis, ...]:
         """Verdicts that explain the `free` symptoms among all `active` ones; none yet for what has to settle."""
         self.see(active)
-        by_sign = {(s.code, s.component): s for s in active}
+        by_sign = self._by_sign
         self._raised_at = {sign: self._raised_at.get(sign, now) for sign in by_sign}
         left = set(free)
         self.next_look = None

@@ -32,6 +32,7 @@ from x0tta6bl4.model import (
 )
 from x0tta6bl4.ports import Actuator, Prober, Proof, Worker
 
+BEGINS: Final = {Autonomy.ACT: ActionState.INTENDED, Autonomy.APPROVE: ActionState.AWAITING}
 APPROVAL_S: Final = 600.0  # how long a plan waits for a person
 EXPIRES_S: Final = 5.0  # what was intended and is not begun by then rests on a mesh that may be another one now
 DEADMAN_SLACK_S: Final = 5.0  # the actuator waits this much longer than the proof
@@ -72,7 +73,6 @@ class Executor:
         """Take up what an earlier process left: it is resolved by reading, never issued again.
 
         A lease that is found in force is confirmed again: its confirmation may never have arrived.
-
         past: ended ones, oldest first: attempts are counted on, and guards remember them.
         """
         self.recent.extend(past)
@@ -92,10 +92,7 @@ class Executor:
         key = (incident, action.kind, str(action.target))
         attempt = self._attempts[key] = self._attempts.get(key, 0) + 1
         level = self.limits.level(kind)
-        state = {
-            Autonomy.ACT: ActionState.INTENDED,
-            Autonomy.APPROVE: ActionState.AWAITING,
-        }.get(level, ActionState.REFUSED)
+        state = BEGINS.get(level, ActionState.REFUSED)
         record = ActionRecord(
             id=self.new_id(),
             incident=incident,
@@ -122,9 +119,8 @@ class Executor:
 
     def reject(self, action_id: str, reason: str, now: Seconds) -> ActionRecord:
         """A person says no to an action that is waiting."""
-        return self._set(
-            replace(self.live[action_id], state=ActionState.REFUSED, at=now, detail=f"{REJECTED}: {reason}")
-        )
+        detail = f"{REJECTED}: {reason}"
+        return self._set(replace(self.live[action_id], state=ActionState.REFUSED, at=now, detail=detail))
 
     def busy(self) -> frozenset[str]:
         """Incidents that have an action under way or a lease held."""

@@ -117,7 +117,7 @@ class Loop:
         marks.append(started())
         yield ()
         diagnoses, active = self.analyze(symptoms, now)
-        changes = self._take_closed()
+        changes, self.closed = self.closed, []
         changes += self.knowledge.track(diagnoses, active, self.executor.busy(), now, self.parts.clock.utc())
         marks.append(started())
         yield ()
@@ -144,10 +144,6 @@ class Loop:
             phase_s={name: marks[i + 1] - marks[i] for i, name in enumerate(phases)},
             late=self.senses.late,
         )
-
-    def _take_closed(self) -> list[Change]:
-        closed, self.closed = self.closed, []
-        return closed
 
     # -- Monitor ------------------------------------------------------------------------------------------------
 
@@ -185,18 +181,19 @@ class Loop:
     def plan(self, now: Seconds) -> list[Plan]:
         """Plans for incidents that have no action under way; what is chosen starts its life."""
         plans: list[Plan] = []
+        view, situation = self.state.view(now), None
         for incident in () if self.control.paused else list(self.knowledge.open.values()):
-            if incident.id in self.knowledge.helped or incident.quiet_since is not None:
-                continue
-            if not self.planner.wants(incident, now):
+            helped = incident.id in self.knowledge.helped or incident.quiet_since is not None
+            if helped or not self.planner.wants(incident, now):
                 continue
             if self.executor.acting(incident.id) or not self.analyzer.stands(incident.cause, now):
                 continue
-            view, situation = self.state.view(now), self.situation(now)
+            situation = situation or self.situation(now)
             for decision in self.planner.plan(incident, view, situation, self.knowledge.statistics):
                 plans.append(decision.plan)
                 if decision.proposal is not None:
                     self.executor.propose(incident.id, decision.proposal, now)
+                    situation = None  # what this one avoids counts for the next
         return plans
 
     def situation(self, now: Seconds) -> Situation:
@@ -313,6 +310,11 @@ class Loop:
     def limit(self, limits: Limits) -> None:
         """From now on this much is allowed."""
         self.limits = self.executor.limits = limits
+
+    @property
+    def at_rest(self) -> bool:
+        """Nothing under way, no lease held, no incident open."""
+        return not (self.executor.live or self.knowledge.open)
 
     def knows(self, component: Component) -> bool:
         """Was anything ever measured of it, or is anything part of it?"""

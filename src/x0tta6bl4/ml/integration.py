@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 
 from x0tta6bl4.catalog import Proposal, Scope, View
 from x0tta6bl4.clock import SystemClock
-from x0tta6bl4.errors import ConfigError
+from x0tta6bl4.errors import ConfigError, SystemFull
 from x0tta6bl4.mape_k.guards import RULES, Limits, reversible
 from x0tta6bl4.mape_k.inline import InlineWorker
 from x0tta6bl4.mape_k.loop import Loop, finish
@@ -317,7 +317,7 @@ class MLEnhancedMAPEK:
         """Callables first: what can be done is tried before a person is asked."""
         found = self._actions if actions is None else checked_actions(actions)
         if len(self._offered.keys() | found.keys()) > ACTIONS_MAX:
-            raise ConfigError("available_actions", len(found), f"at most {ACTIONS_MAX} names in the life of a system")
+            raise SystemFull("available_actions", len(found), f"at most {ACTIONS_MAX} names in the life of a system")
         return dict(sorted(found.items(), key=lambda item: item[1] is None))
 
     def _offer(self, actions: Mapping[str, ActionCall | None]) -> None:

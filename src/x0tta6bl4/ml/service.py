@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from x0tta6bl4.catalog import ActionKind, Autonomy, Catalog, CauseRule, Expect, Metric, Mode, Remedy, SymptomRule
-from x0tta6bl4.errors import ConfigError
+from x0tta6bl4.errors import ConfigError, SystemFull
 from x0tta6bl4.mape_k.executor import READ_AFTER_S
 from x0tta6bl4.model import Component, Edge, Layout, Observation, Relation, Seconds
 
@@ -180,7 +180,7 @@ class GivenReadings:
         new = [name for name in readings if name not in names]
         if new or component not in self.known:
             if sum(map(len, self.known.values())) + len(new) > METRICS_MAX:
-                raise ConfigError("monitoring_data", new[0], f"at most {METRICS_MAX} metrics in the life of a system")
+                raise SystemFull("monitoring_data", new[0], f"at most {METRICS_MAX} metrics in the life of a system")
             names = self.known[component] = {**names, **dict.fromkeys(new)}
             parts = [metric(component, name) for name in names]
             self._layouts[component] = Layout(

@@ -13,7 +13,7 @@ from x0tta6bl4.core.api.shapes import Document, Shape, answer, eg, operation
 from x0tta6bl4.core.documents import plain
 from x0tta6bl4.core.problems import Problem
 from x0tta6bl4.core.state import SYSTEM, SYSTEMS_MAX, State
-from x0tta6bl4.errors import ConfigError
+from x0tta6bl4.errors import ConfigError, SystemFull
 
 Word = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
 Number = Annotated[float, Field(allow_inf_nan=False)] | None
@@ -66,13 +66,6 @@ class Statistics(Shape):
     source: str = eg("baseline", "What decides.")
 
 
-def _full(error: ConfigError) -> ConfigError:
-    """Where a system has had all the names that it may have, how to go on."""
-    if "in the life of a system" not in error.allowed:
-        return error
-    return ConfigError(error.field, error.value, f"{error.allowed}; give another `system` its numbers to begin anew")
-
-
 def routes(state: State) -> APIRouter:
     """The operations."""
     router = APIRouter(tags=["autonomic"])
@@ -84,8 +77,11 @@ def routes(state: State) -> APIRouter:
             result = await state.facade(request.system).autonomic_loop_iteration(
                 monitoring_data=request.monitoring_data, available_actions=request.available_actions
             )
+        except SystemFull as error:
+            how = "give another `system` its numbers to begin anew"
+            raise refused(ConfigError(error.field, error.value, f"{error.allowed}; {how}")) from None
         except ConfigError as error:
-            raise refused(_full(error)) from None
+            raise refused(error) from None
         return answer(plain(result))
 
     @router.get("/v1/ml/stats", **operation("ml_stats", Statistics, 404))

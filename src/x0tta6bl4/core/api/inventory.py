@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
 from x0tta6bl4.core import documents
 from x0tta6bl4.core.api.requests import ComponentText
-from x0tta6bl4.core.api.shapes import (
-    Cursor,
-    Document,
-    Limit,
-    Page,
-    Shape,
-    after,
-    answer,
-    eg,
-    operation,
-    page_document,
-    snapshot_of,
-)
+from x0tta6bl4.core.api.shapes import Cursor, Limit, Page, Shape, answer, eg, operation, snapshot_of, snapshot_page
 from x0tta6bl4.core.state import State
-from x0tta6bl4.lab.participants import DeclaredNode
 from x0tta6bl4.model import Component
 
 WEEK_S = 7 * 86_400.0
@@ -66,10 +54,6 @@ class Readings(Shape):
     points: list[Point]
 
 
-def _name(node: DeclaredNode) -> str:
-    return node.name
-
-
 def routes(state: State) -> APIRouter:
     """The operations."""
     router = APIRouter(tags=["inventory"])
@@ -77,13 +61,8 @@ def routes(state: State) -> APIRouter:
     @router.get("/v1/inventory", **operation("get_inventory", Page[Declared], 304, 503))
     async def get_inventory(request: Request, limit: Limit = 100, cursor: Cursor = "") -> Response:
         """The expected nodes with their interfaces, as declared; has an ETag."""
-
-        def declared() -> Document:
-            """The page."""
-            found = after(snapshot_of(state).view.inventory, _name, cursor, limit)
-            return page_document(found, _name, documents.plain, limit)
-
-        return state.snapshots.answer(f"inventory {limit} {cursor}", request, declared)
+        name, listed = "inventory", attrgetter("inventory")
+        return snapshot_page(state, request, name, listed, key=attrgetter("name"), limit=limit, cursor=cursor)
 
     @router.get("/v1/readings", **operation("get_readings", Readings, 503))
     def get_readings(

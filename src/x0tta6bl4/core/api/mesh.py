@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
+from operator import attrgetter, itemgetter
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -16,16 +17,16 @@ from x0tta6bl4.core.api.shapes import (
     Limit,
     Page,
     Shape,
-    after,
     eg,
     operation,
-    page_document,
     snapshot_of,
+    snapshot_page,
 )
 from x0tta6bl4.core.problems import Problem
 from x0tta6bl4.core.state import State
-from x0tta6bl4.core.view import LinkView, MeshView, NodeView
+from x0tta6bl4.core.view import LinkView, MeshView
 
+NAME = attrgetter("name")
 STATES = "well, suspect, down, or unknown where nothing was heard of it yet"
 
 
@@ -182,17 +183,7 @@ def routes(state: State) -> APIRouter:
     @router.get("/v1/mesh/nodes", **operation("list_nodes", Page[Node], 304, 503))
     async def list_nodes(request: Request, limit: Limit = 100, cursor: Cursor = "") -> Response:
         """Every expected node, by name; has an ETag."""
-
-        def name(node: NodeView) -> str:
-            """The key of the page."""
-            return node.name
-
-        def nodes() -> Document:
-            """The page."""
-            found = after(snapshot_of(state).view.nodes, name, cursor, limit)
-            return page_document(found, name, documents.plain, limit)
-
-        return state.snapshots.answer(f"nodes {limit} {cursor}", request, nodes)
+        return snapshot_page(state, request, "nodes", attrgetter("nodes"), key=NAME, limit=limit, cursor=cursor)
 
     @router.get("/v1/mesh/nodes/{name}", **operation("get_node", NodeDetail, 304, 404, 503))
     async def get_node(request: Request, name: Annotated[str, Path(max_length=255)]) -> Response:
@@ -208,23 +199,12 @@ def routes(state: State) -> APIRouter:
 
         return state.snapshots.answer(f"node {name}", request, node)
 
-    _add_links(router, state)
-    return router
-
-
-def _add_links(router: APIRouter, state: State) -> None:
-    """The operations on links."""
-
     @router.get("/v1/mesh/links", **operation("list_links", Page[Link], 304, 503))
     async def list_links(request: Request, limit: Limit = 100, cursor: Cursor = "") -> Response:
         """Every directed link; has an ETag."""
-
-        def links() -> Document:
-            """The page."""
-            found = after(snapshot_of(state).view.links, documents.link_id, cursor, limit)
-            return page_document(found, documents.link_id, documents.link, limit)
-
-        return state.snapshots.answer(f"links {limit} {cursor}", request, links)
+        key, document = documents.link_id, documents.link
+        listed = attrgetter("links")
+        return snapshot_page(state, request, "links", listed, key=key, document=document, limit=limit, cursor=cursor)
 
     @router.get("/v1/mesh/peers", **operation("list_peers", Page[Peer], 304, 404, 503))
     async def list_peers(
@@ -235,15 +215,13 @@ def _add_links(router: APIRouter, state: State) -> None:
     ) -> Response:
         """Who is whose neighbour, and how well both directions go; has an ETag."""
 
-        def ident(peer: Document) -> str:
-            """The key of the page."""
-            return str(peer["id"])
-
-        def neighbours() -> Document:
-            """The page, or a 404."""
-            view = snapshot_of(state).view
+        def neighbours(view: MeshView) -> list[Document]:
+            """Them, or a 404."""
             if node and node not in {one.name for one in view.nodes}:
                 raise no_node(view, node)
-            return page_document(after(peers(view.links, node), ident, cursor, limit), ident, lambda one: one, limit)
+            return peers(view.links, node)
 
-        return state.snapshots.answer(f"peers {limit} {node!r} {cursor}", request, neighbours)
+        name = f"peers {node!r}"
+        return snapshot_page(state, request, name, neighbours, key=itemgetter("id"), limit=limit, cursor=cursor)
+
+    return router

@@ -8,15 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Generic, TypeVar
 
-from fastapi import Path, Query, Response
+from fastapi import Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
+from x0tta6bl4.core import documents
 from x0tta6bl4.core.archive import behind
 from x0tta6bl4.core.encoding import encoded
 from x0tta6bl4.core.problems import MEDIA_TYPE, Problem
 from x0tta6bl4.core.readers import Snapshot
 from x0tta6bl4.core.state import State
+from x0tta6bl4.core.view import MeshView
 
 T = TypeVar("T")
 EXAMPLES: Final[dict[str, Any]] = {}  # operation -> example of its answer; FastAPI would drop the nulls in it
@@ -107,10 +109,30 @@ def page(
 def page_document(
     items: Sequence[T], key: Callable[[T], str], document: Callable[[T], object], limit: int, **members: object
 ) -> Document:
-    """The same as a document, for `Snapshots.answer`."""
+    """The same as a document."""
     shown = items[:limit]
     following = key(shown[-1]) if len(items) > limit else None
     return {"items": [document(item) for item in shown], "next": following, **members}
+
+
+def snapshot_page(
+    state: State,
+    request: Request,
+    name: str,
+    items: Callable[[MeshView], Sequence[T]],
+    *,
+    key: Callable[[T], str],
+    limit: int,
+    cursor: str,
+    document: Callable[[T], object] = documents.plain,
+) -> Response:
+    """A page of what the last pass saw, with an ETag. name: of the list; what `items` raises is the answer."""
+
+    def made() -> Document:
+        """The page."""
+        return page_document(after(items(snapshot_of(state).view), key, cursor, limit), key, document, limit)
+
+    return state.snapshots.answer(f"{name} {limit} {cursor}", request, made)
 
 
 def after(items: Sequence[T], key: Callable[[T], str], cursor: str, limit: int) -> list[T]:

@@ -213,7 +213,7 @@ def complain(error: Exception, code: Exit, hint: str = "") -> None:
         told |= error.problem
     elif isinstance(error, ConfigError):
         told |= {"field": error.field, "value": error.value, "allowed": error.allowed}
-    typer.echo(json.dumps({**told, "exit_code": int(code)}, ensure_ascii=False, default=str), err=True)
+    typer.echo(dumped({**told, "exit_code": int(code)}), err=True)
 
 
 @contextmanager
