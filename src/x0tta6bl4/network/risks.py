@@ -74,22 +74,26 @@ def slow_interval(view: View) -> Sequence[Risk]:
     BATMAN_V too leaves a dead link only once another way leads by five originator messages
     (BATADV_OGM_MAX_ORIGDIFF in batadv_v_ogm_route_update); its ELP interval says how fast throughput is measured.
     """
-    nodes, stations = view.components("node"), _stations(view)
+    nodes, least = view.components("node"), CLEARLY_SLOWER * airtime.STEPS_MS[0]
+    known = ((node, view.value(node, "orig_interval_ms")) for node in nodes)
+    slow = {node: interval for node, interval in known if interval is not None and interval > least}
+    if not slow:
+        return []
+    stations = _stations(view)
+    fastest = {v: airtime.fastest_interval_ms(len(nodes), stations, v=v == 1.0) for v in (0.0, 1.0)}
     found = []
-    for node in nodes:
-        interval, v = view.value(node, "orig_interval_ms"), view.value(node, "algorithm_v")
-        if interval is None or v is None:
-            continue
-        fastest = airtime.fastest_interval_ms(len(nodes), stations, v=bool(v))
-        if fastest is not None and interval > CLEARLY_SLOWER * fastest:
-            share = airtime.share(len(nodes), stations, fastest, v=bool(v))
+    for node, interval in slow.items():
+        v = view.value(node, "algorithm_v")
+        step = None if v is None else fastest[v]
+        if step is not None and interval > CLEARLY_SLOWER * step:
+            share = airtime.share(len(nodes), stations, step, v=v == 1.0)
             found.append(
                 Risk(
                     "slow-originator-interval",
                     node,
                     f"dead links are followed for about {5 * interval / 1000:.0f} s",
-                    f"batctl orig_interval {fastest} (on every node)",
-                    f"orig_interval {interval:.0f} ms; {fastest} ms takes {share:.2%} of 10 Mbit/s "
+                    f"batctl orig_interval {step} (on every node)",
+                    f"orig_interval {interval:.0f} ms; {step} ms takes {share:.2%} of 10 Mbit/s "
                     f"with {len(nodes)} nodes, {stations} of them on one medium",
                 )
             )
