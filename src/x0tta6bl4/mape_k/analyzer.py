@@ -30,6 +30,7 @@ class Hypothesis:
     rule: CauseRule
     component: Component
     explains: tuple[Symptom, ...]
+    shows: frozenset[Sign]  # what is there of that without which it would not be it
     contradictions: tuple[str, ...]
     unknown: int
     whole: bool  # it expects symptoms elsewhere, and all of them are there
@@ -135,7 +136,9 @@ class Analyzer:
             left -= self.covers(parted.cause)
         hypotheses = self._hypotheses(left, by_sign, now)
         while left:
-            ranked = sorted(hypotheses, key=lambda h: self._rank(h, left), reverse=True)
+            # what another verdict explains is no reason for a second one
+            standing = [h for h in hypotheses if not h.shows.isdisjoint(left)]
+            ranked = sorted(standing, key=lambda h: self._rank(h, left), reverse=True)
             best = ranked[0] if ranked else None
             explained = set() if best is None else {(s.code, s.component) for s in best.explains} & left
             if best is None or not explained:
@@ -217,6 +220,7 @@ class Analyzer:
             rule,
             place,
             tuple(dict.fromkeys(explains)),
+            frozenset((s.code, s.component) for s in shows),
             tuple(contradictions),
             unknown,
             elsewhere and not apart,

@@ -50,7 +50,8 @@ class Situation:
 
     live: undirected neighbours over links that carry something. ends: vertices of a link. recent: every action
     that was started, newest last. age_s: how old the newest reading about the target is. value: the last value of a
-    metric that is not stale, None where there is none.
+    metric that is not stale, None where there is none. left: action kinds and targets whose undo failed and waits for
+    a person.
     """
 
     now: Seconds
@@ -61,6 +62,7 @@ class Situation:
     age_s: Callable[[Component], Seconds]
     seat: Component | None = None
     value: Callable[[Component, str], float | None] = lambda component, metric: None
+    left: frozenset[tuple[str, Component]] = frozenset()
 
 
 Rule = Callable[[Proposal, ActionKind, Situation], str]
@@ -152,6 +154,13 @@ def not_rejected(proposal: Proposal, kind: ActionKind, view: Situation) -> str:
     return ""
 
 
+def none_left_behind(proposal: Proposal, kind: ActionKind, view: Situation) -> str:
+    """What could not be undone is not done again: its own undo would bring back what was left, not what was there."""
+    if (kind.kind, proposal.action.target) in view.left:
+        return f"{kind.kind} on {proposal.action.target} could not be undone; close its incident once it is taken back"
+    return ""
+
+
 def storm_brake(proposal: Proposal, kind: ActionKind, view: Situation) -> str:
     """Too many actions at once mean that the controller is part of the problem."""
     started = sum(view.now - r.proposed_at < view.limits.window_s for r in view.recent if r.applied_at is not None)
@@ -169,6 +178,7 @@ RULES: tuple[Rule, ...] = (
     keeps_connected,
     blast_radius,
     not_rejected,
+    none_left_behind,
     cool_down,
     storm_brake,
 )

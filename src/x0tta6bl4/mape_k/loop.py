@@ -18,7 +18,7 @@ from x0tta6bl4.mape_k.calls import LANE
 from x0tta6bl4.mape_k.columns import Columns
 from x0tta6bl4.mape_k.commands import Commands, Control
 from x0tta6bl4.mape_k.detection import Detection
-from x0tta6bl4.mape_k.escalation import escalate
+from x0tta6bl4.mape_k.escalation import escalate, left_behind
 from x0tta6bl4.mape_k.executor import Executor
 from x0tta6bl4.mape_k.graph import Graph
 from x0tta6bl4.mape_k.guards import Limits, Situation
@@ -204,6 +204,7 @@ class Loop:
             recent=self.executor.recent,
             avoided=self.executor.avoided(now),
             seat=self.parts.seat,
+            left=left_behind(self),
         )
 
     # -- Execute ------------------------------------------------------------------------------------------------

@@ -119,6 +119,7 @@ class State:
         recent: Sequence[ActionRecord],
         avoided: Iterable[Component],
         seat: Component | None,
+        left: frozenset[tuple[str, Component]] = frozenset(),
     ) -> Situation:
         """What guards look at; `avoided` links are already taken out of service by an action under way."""
         gone = {frozenset(ends) for link in avoided if (ends := self.graph.ends(link)) is not None}
@@ -134,4 +135,5 @@ class State:
             age_s=lambda component: self.age_s(component, now),
             seat=seat,
             value=lambda component, metric: self.columns.value(component, metric, now),
+            left=left,
         )

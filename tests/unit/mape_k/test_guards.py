@@ -193,6 +193,13 @@ def test_what_did_not_help_is_not_tried_again_at_once(at):
     assert guards.cool_down(proposal(kind="penalise"), other, view) == ""
 
 
+def test_what_could_not_be_undone_is_not_done_again():
+    view = replace(plain_situation(), left=frozenset({("detach", TARGET)}))
+    assert guards.none_left_behind(proposal(), KIND, view)
+    assert guards.none_left_behind(proposal(Component("interface", "n2:v1")), KIND, view) == ""
+    assert guards.none_left_behind(proposal(kind="penalise"), replace(KIND, kind="penalise"), view) == ""
+
+
 @given(st.floats(60, 100))
 def test_what_its_actuator_refused_is_not_tried_again_at_once(at):
     refused = record(at, state=ActionState.REFUSED, applied_at=None)

@@ -106,6 +106,16 @@ def test_a_young_verdict_is_revised_by_more_evidence():
     assert next(iter(rig.knowledge.open)) == first.id
 
 
+def test_a_verdict_is_not_overturned_by_one_that_rests_on_what_it_explains():
+    """Beside a dead node the reports of its neighbour are missing too: no reason to call the link between them dead."""
+    rig = MeshRig("n1-n2 n2-n3 n3-n4 n3-n5 n4-n5 n5-n6 n6-n1", seat="n2")
+    rig.run(0, 9.9)
+    rig.kill("n3", 10)
+    rig.set(names.node("n5"), report_age_ms=rig.since(10))
+    rig.run(10, 13)
+    assert [(c.type, str(c.incident.cause.component)) for c in rig.changes] == [("incident.opened", "node/n3")]
+
+
 def test_incidents_of_one_cause_are_merged():
     rig = MeshRig(LINKS, patience=0.0)
     rig.run(0.0, 1.0)

@@ -282,6 +282,15 @@ def test_what_nobody_can_take_back_holds_its_incident_open_until_a_person_closes
     assert (incident.severity, incident.state) == (Severity.CRITICAL, IncidentState.OPEN)
     assert incident.escalated.endswith("could not be undone: no longer needed; undoing it failed: it is stuck")
     assert bench.events[-1].data["severity"] == "critical"
+    done = list(bench.web.log)
+    bench.web.demand = 2.0  # it is needed again, but its undo would bring back what was left
+    bench.run(20)
+    assert bench.web.log == done
+    refused = [c["refused_by"] for e in bench.events if e.type == "plan.refused" for c in e.data["candidates"]]
+    assert refused
+    assert all(reason.startswith("none_left_behind: ") for reason in refused)
+    bench.web.demand = 1.0
+    bench.run(20)
     bench.loop.commands.post(partial(commands.close, incident=incident.id, reason="done by hand"))
     bench.run(1)
     assert bench.said()[-1] == "incident.closed"
