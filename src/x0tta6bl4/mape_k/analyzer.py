@@ -19,6 +19,7 @@ from x0tta6bl4.model import Cause, Component, Diagnosis, Relation, Seconds, Symp
 Sign = tuple[str, Component]  # a symptom's code and component
 Pairs = frozenset[frozenset[Component]]
 SETTLE_PART_S = 0.3  # how long the verdict "parted" waits for somebody behind the cut to be heard
+CAUSES_MAX = 5  # how many a verdict lists, itself among them
 EASING_S = 0.3  # how soon to look again at what may be about to clear
 Steps = tuple[tuple[Relation, bool], ...]
 
@@ -147,8 +148,8 @@ class Analyzer:
             if best.easing:
                 self._look(now + EASING_S)
             elif not self._wait(explained, best.rule.settle_s if best.unknown else best.rule.hold_s, now):
-                others = [h.cause() for h in ranked[1:] if {(s.code, s.component) for s in h.explains} & explained]
-                diagnoses.append(Diagnosis((best.cause(), *others[:4]), now))
+                fitting = [h for h in ranked if {(s.code, s.component) for s in h.explains} & explained]
+                diagnoses.append(Diagnosis(_one_a_place(fitting), now))
                 explained |= self.covers(best.cause()) & left
             left -= explained
         return tuple(diagnoses)
@@ -303,6 +304,14 @@ class Analyzer:
 
     def _look(self, at: Seconds) -> None:
         self.next_look = at if self.next_look is None else min(at, self.next_look)
+
+
+def _one_a_place(ranked: Iterable[Hypothesis]) -> tuple[Cause, ...]:
+    """The best few as causes: of several at one component only the first, the others would tell nothing new."""
+    best: dict[Component, Hypothesis] = {}
+    for hypothesis in ranked:
+        best.setdefault(hypothesis.component, hypothesis)
+    return tuple(hypothesis.cause() for hypothesis in list(best.values())[:CAUSES_MAX])
 
 
 def _names(pair: frozenset[Component]) -> list[str]:

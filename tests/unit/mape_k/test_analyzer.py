@@ -263,6 +263,22 @@ def test_the_verdict_lists_what_else_it_could_be_and_how_sure_it_is():
     assert all(0.0 < c.confidence <= 1.0 for c in incident.diagnosis.causes)
 
 
+def test_where_nobody_behind_a_dead_link_is_heard_the_node_there_is_among_the_first_three():
+    rig = rig_of(seat="n2")
+    rig.silence("n3", "n2", 3.0)
+    rig.set(rig.link("n3", "n2"), loss_ratio=1.0)  # lossy too: the same place
+    for ends in (("n2", "n3"), ("n3", "n4"), ("n4", "n3")):  # what n3 and n4 would tell does not arrive
+        rig.set(rig.link(*ends), **dict.fromkeys(rig.LINK))
+    for node in ("n3", "n4"):
+        rig.set(names.node(node), report_age_ms=rig.since(3.0))
+    rig.run(3.1, 4.2)
+    (incident,) = rig.knowledge.open.values()
+    assert incident.cause.component == rig.pair("n2", "n3")
+    places = [c.component for c in incident.diagnosis.causes]
+    assert rig.pair("n2", "n3") not in places[1:]
+    assert ("node-down", names.node("n3")) in [(c.code, c.component) for c in incident.diagnosis.causes[:3]]
+
+
 def test_a_dead_agent_with_a_dead_link_is_both_and_no_dead_node():
     rig = rig_of()
     near, far = rig.neighbours("n3")[:2]
