@@ -18,6 +18,7 @@ from x0tta6bl4.model import Cause, Component, Diagnosis, Relation, Seconds, Symp
 
 Sign = tuple[str, Component]  # a symptom's code and component
 Pairs = frozenset[frozenset[Component]]
+SHOWS = (Mode.MUST, Mode.ALL, Mode.ANY)  # without any of these symptoms a cause is not there
 SETTLE_PART_S = 0.3  # how long the verdict "parted" waits for somebody behind the cut to be heard
 CAUSES_MAX = 5  # how many a verdict lists, itself among them
 EASING_S = 0.3  # how soon to look again at what may be about to clear
@@ -68,7 +69,7 @@ class Analyzer:
         for cause in catalog.causes:
             for expect in cause.expects:
                 self._steps[expect] = tuple(expect.steps())
-                if expect.mode in (Mode.MUST, Mode.ALL, Mode.ANY):
+                if expect.mode in SHOWS:
                     back = tuple((relation, not backwards) for relation, backwards in reversed(expect.steps()))
                     self._leads.setdefault(expect.symptom, []).append((cause, back))
         self._raised_at: dict[Sign, Seconds] = {}
@@ -76,6 +77,12 @@ class Analyzer:
         self._cut: tuple[int, Pairs, set[Component], list[frozenset[Component]]] = (-1, frozenset(), set(), [])
         self.patience = 1.0  # factor on every settle_s
         self.next_look: Seconds | None = None  # when evidence that is waited for will have settled
+
+    def core(self, cause: Cause) -> frozenset[Sign]:
+        """Of what this cause explains, the symptoms that it rests on; others, such as missing reports, only fit it."""
+        rule = self.catalog.cause.get((cause.code, cause.component.kind))
+        codes = None if rule is None else {expect.symptom for expect in rule.expects if expect.mode in SHOWS}
+        return frozenset((s.code, s.component) for s in cause.explains if codes is None or s.code in codes)
 
     def covers(self, cause: Cause) -> frozenset[Sign]:
         """Every symptom that this cause explains, whether it is there or not."""
@@ -196,7 +203,7 @@ class Analyzer:
                     explains.append(symptom)
                     if expect.mode in (Mode.ALL, Mode.ALSO):
                         everywhere.append(symptom)
-                    if expect.mode in (Mode.MUST, Mode.ALL, Mode.ANY):
+                    if expect.mode in SHOWS:
                         shows.append(symptom)
                 elif expect.mode is Mode.MUST:
                     must = False

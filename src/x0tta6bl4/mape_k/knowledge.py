@@ -116,13 +116,13 @@ class Knowledge:
 
     def _match(self, diagnosis: Diagnosis, signs: set[Sign], now: Seconds, utc: float) -> list[Change]:
         explained = {(s.code, s.component) for s in diagnosis.cause.explains}
-        reach = self.analyzer.covers(diagnosis.cause)
+        core, reach = self.analyzer.core(diagnosis.cause), self.analyzer.covers(diagnosis.cause)
         related = [
             i
             for i in self.open.values()
             if (i.cause.code, i.cause.component) == (diagnosis.cause.code, diagnosis.cause.component)
             or (
-                (self.covered(i) & explained or {(s.code, s.component) for s in i.cause.explains} & reach)
+                (self.covered(i) & core or self.analyzer.core(i.cause) & reach)
                 and not self._apart(i, explained, signs - reach, now)
             )
         ]

@@ -116,6 +116,18 @@ def test_a_verdict_is_not_overturned_by_one_that_rests_on_what_it_explains():
     assert [(c.type, str(c.incident.cause.component)) for c in rig.changes] == [("incident.opened", "node/n3")]
 
 
+def test_two_dead_links_of_a_node_whose_reports_are_missing_stay_two_incidents():
+    rig = MeshRig("n1-n2 n2-n3 n3-n4 n4-n5 n5-n6 n6-n1 n2-n5", seat="n1")
+    rig.run(0, 2.9)
+    for far in ("n3", "n5"):
+        rig.silence("n2", far, 3.0)
+        rig.set(rig.link(far, "n2"), **dict.fromkeys(rig.LINK))
+    rig.set(names.node("n2"), report_age_ms=rig.since(3.0))  # it fits both, and makes them no one trouble
+    rig.run(3.0, 9.0)
+    assert [c.type for c in rig.changes] == ["incident.opened", "incident.opened"]
+    assert rig.verdicts() == [f"link-down {rig.pair('n2', far)}" for far in ("n3", "n5")]
+
+
 def test_incidents_of_one_cause_are_merged():
     rig = MeshRig(LINKS, patience=0.0)
     rig.run(0.0, 1.0)
