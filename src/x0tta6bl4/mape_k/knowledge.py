@@ -122,7 +122,7 @@ class Knowledge:
             for i in self.open.values()
             if (i.cause.code, i.cause.component) == (diagnosis.cause.code, diagnosis.cause.component)
             or (
-                (self.covered(i) & core or self.analyzer.core(i.cause) & reach)
+                (core <= self.covered(i) or self.analyzer.core(i.cause) <= reach)
                 and not self._apart(i, explained, signs - reach, now)
             )
         ]
