@@ -130,16 +130,6 @@ class Ranker(Protocol):
         ...
 
 
-Guard = Callable[[Action, "GuardView"], str]
-"""A pure rule: the reason why this action is refused, or "" where it is not."""
-
-
-class GuardView(Protocol):
-    """What a guard may look at (mape_k.guards.View is the one implementation)."""
-
-    now: Seconds
-
-
 class Store(Protocol):
     """Keeps decisions. Laws: `commit` is all or nothing and durable when it returns; a record committed twice
     (same id and state) is kept once; `open_*` return what had not ended when the process last stopped.
