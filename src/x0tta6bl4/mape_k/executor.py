@@ -240,7 +240,11 @@ class Executor:
                 lease=not (kind.repair or kind.irreversible),
                 detail=proof.detail,
             )
-            self._ask("confirm", self._set(confirmed), now)
+            if confirmed.lease:
+                self._set(confirmed)
+            else:  # it ends, and is kept as ended, when its actuator has heard: until then that takes it back
+                self.live[record.id] = confirmed
+            self._ask("confirm", confirmed, now)
         elif now - applied > kind.prove_s:
             self.prober.forget(record.id)
             self._undo(record, "did not help" if kind.irreversible else "not proven well in time", now)
@@ -281,7 +285,7 @@ class Executor:
         if outcome.did is Did.DONE or self.irreversible(record):
             self.calls.settled(record.id)
             if not record.lease:
-                self.live.pop(record.id, None)
+                self._set(record)
         else:  # it was not heard, or the dead-man timer was faster
             self.calls.failed(record.id, outcome.detail)
             self._again(record, now)
@@ -319,7 +323,7 @@ class Executor:
 
     def _set(self, record: ActionRecord) -> ActionRecord:
         self._changed.append(record)
-        if record.state.final and not record.lease and record.state is not ActionState.CONFIRMED:
+        if record.state.final and not record.lease:
             self.live.pop(record.id, None)
         else:
             self.live[record.id] = record

@@ -4,6 +4,7 @@ Whatever happens, an order is given once and only after it is on disk, what ende
 again nothing is in force that no record answers for.
 """
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -159,7 +160,9 @@ class Life(RuleBasedStateMachine):
         stuck=st.booleans(),
         full=st.sampled_from([False, False, True]),
         mesh=st.tuples(st.sampled_from([True, False, None]), st.sets(st.sampled_from(BOXES))),
-        passes=st.tuples(st.sampled_from([1, 2, 3, 20]), st.sampled_from([0.5, 4.0]), st.sampled_from([True, True, False])),
+        passes=st.tuples(
+            st.sampled_from([1, 2, 3, 20]), st.sampled_from([0.5, 4.0]), st.sampled_from([True, True, False])
+        ),
     )
     def a_while_passes(self, *, line, stuck, full, mesh, passes):
         self.field.line, self.field.stuck, self.full = line, stuck, full
@@ -194,3 +197,4 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
+TestLife.settings = settings(deadline=None, stateful_step_count=30)
