@@ -132,13 +132,23 @@ class NodeActuator:
         if known is None:
             did = Did.UNDONE if order_id in self._ended else Did.REFUSED
             return Outcome(order_id, did, "not applied (any more)")
+        later = self._later_same(known)
         try:
-            self._undo(known.order.action, known.before)
+            if later is None:
+                self._undo(known.order.action, known.before)
+            else:  # its change stands, and restores one day what was before this one
+                later.before = known.before
         except (ResourceError, NotSupported, ConfigError) as error:
             known.confirmed &= known.order.action.kind in IRREVERSIBLE  # nobody wants it: `expire` tries on
             return Outcome(order_id, Did.FAILED, str(error))
         self._end(order_id)
         return Outcome(order_id, Did.UNDONE)
+
+    def _later_same(self, known: Applied) -> Applied | None:
+        """The next order after this one that did the same to the same target."""
+        what = (known.order.action.kind, known.order.action.target)
+        same = [a for a in self.applied.values() if (a.order.action.kind, a.order.action.target) == what]
+        return next(iter(same[same.index(known) + 1 :]), None)
 
     def _end(self, order_id: str) -> None:
         del self.applied[order_id]
@@ -270,7 +280,8 @@ class NodeActuator:
         match action.kind:
             case "block-neighbour":
                 interface, mac = self._far_end(action.target)
-                return {"mac": mac}, lambda: kernel.block(interface, mac, True)
+                blocked = any(mac in i.blocked for i in kernel.interfaces() if i.name == interface)
+                return {"mac": mac, "blocked": float(blocked)}, lambda: kernel.block(interface, mac, True)
             case "restart-service":
                 service = action.target.name.split(":", 1)[1]
                 return {}, lambda: kernel.restart_service(service)
@@ -297,7 +308,8 @@ class NodeActuator:
             case "restore-mtu":
                 self.kernel.set_mtu(self._interface(action.target).name, int(before["mtu_bytes"]))
             case "block-neighbour":
-                self.kernel.block(names.ends(action.target)[1][1], str(before["mac"]), False)
+                interface, mac = names.ends(action.target)[1][1], str(before["mac"])
+                self.kernel.block(interface, mac, bool(before.get("blocked", 0.0)))
             case "set-gw-mode" | "set-orig-interval":
                 for option, value in before.items():
                     self.kernel.set_mesh(option, value if isinstance(value, str) else int(value))

@@ -81,13 +81,14 @@ def actuator_laws(
     _answers(make(), action)
     _orders_are_told_apart(make(), action)
     if state is not None:
-        actuator = make()
-        before = state(actuator)
-        for ident in ("o1", "o1", "o2"):
-            _did(actuator.apply(_order(ident, action)), Did.DONE, "apply")
-        for ident in ("o2", "o1"):
-            _did(actuator.undo(ident), Did.UNDONE, "undo")
-        assert state(actuator) == before, "undoing everything, last first, restores what was"
+        for ended in (("o2", "o1"), ("o1", "o2")):
+            actuator = make()
+            before = state(actuator)
+            for ident in ("o1", "o1", "o2"):
+                _did(actuator.apply(_order(ident, action)), Did.DONE, "apply")
+            for ident in ended:
+                _did(actuator.undo(ident), Did.UNDONE, "undo")
+            assert state(actuator) == before, "undoing everything, in any order, restores what was"
     if wait is not None:
         _dead_man(make, action, wait)
 

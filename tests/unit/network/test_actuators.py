@@ -345,6 +345,26 @@ def test_an_undo_that_the_kernel_refuses_is_tried_again():
     assert node.kernel.state() == before
 
 
+@pytest.mark.parametrize(
+    "action", [a for a in REVERSIBLE if a.kind != "stand-in-primary"], ids=lambda a: a.kind
+)  # nothing can stand in for what another order took out
+@pytest.mark.parametrize("first", ["o1", "o2"])
+@pytest.mark.parametrize("killed", [False, True], ids=["alive", "killed"])
+def test_two_orders_of_the_same_change_leave_nothing_behind_whichever_ends_first(action, first, killed, tmp_path):
+    node = Node(tmp_path / "orders.json")
+    before = node.kernel.state()
+    for ident in ("o1", "o2"):
+        node.actuator.apply(order(action, ident))
+        node.actuator.confirm(ident)
+    changed = node.kernel.state()
+    node.actuator.undo(first)
+    assert node.kernel.state() == changed
+    if killed:
+        node.again().recover()
+    node.actuator.undo({"o1": "o2", "o2": "o1"}[first])
+    assert node.kernel.state() == before
+
+
 def test_an_unknown_order_is_not_undone():
     assert Node().actuator.undo("unheard-of").did is Did.REFUSED
     assert Node().actuator.confirm("unheard-of").did is Did.REFUSED
