@@ -121,10 +121,7 @@ class Knowledge:
             i
             for i in self.open.values()
             if (i.cause.code, i.cause.component) == (diagnosis.cause.code, diagnosis.cause.component)
-            or (
-                (core <= self.covered(i) or self.analyzer.core(i.cause) <= reach)
-                and not self._apart(i, explained, signs - reach, now)
-            )
+            or (self._one_trouble(i, core, reach) and not self._apart(i, explained, signs - reach, now))
         ]
         if not related:
             return [self._open(diagnosis, now, utc)]
@@ -153,6 +150,11 @@ class Knowledge:
             return False
         since = self._doubted.setdefault(incident.id, now)
         return now - incident.opened_at <= CONTRADICT_S or now - since >= DOUBT_S
+
+    def _one_trouble(self, incident: Incident, core: frozenset[Sign], reach: frozenset[Sign]) -> bool:
+        """Does the incident or a verdict explain what the other rests on? core, reach: of the verdict."""
+        own = self.analyzer.core(incident.cause)
+        return (bool(core) and core <= self.covered(incident)) or (bool(own) and own <= reach)
 
     def _apart(self, incident: Incident, explained: set[Sign], beyond: set[Sign], now: Seconds) -> bool:
         """Is this an older trouble beside a new one? Each of them has symptoms that the other does not explain."""
