@@ -84,10 +84,9 @@ class Actuator(Protocol):
     """Carries out actions of the kinds it names.
 
     Laws: applying the same order id twice is applying it once; undoing all orders, in any order, restores what was
-    before the first; touches nothing but the target; what it cannot
-    do is an Outcome, not an exception; an order that is not confirmed within `deadman_s` is undone by the
-    actuator itself, whoever issued it. An actuator that cannot answer at once (it is behind a network) returns None
-    and hands the outcome in later.
+    before the first; touches nothing but the target; what it cannot do is an Outcome, not an exception; an order that
+    is not confirmed within `deadman_s` is undone by the actuator itself, whoever issued it. An actuator that cannot
+    answer at once (it is behind a network) returns None and hands the outcome in later.
     """
 
     kinds: frozenset[str]

@@ -134,7 +134,7 @@ class NodeActuator:
             return Outcome(order_id, did, "not applied (any more)")
         later = self._later_same(known)
         try:
-            if later is None:
+            if later is None or known.order.action.kind in IRREVERSIBLE:
                 self._undo(known.order.action, known.before)
             else:  # its change stands, and restores one day what was before this one
                 later.before = known.before

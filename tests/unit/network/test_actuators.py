@@ -365,6 +365,13 @@ def test_two_orders_of_the_same_change_leave_nothing_behind_whichever_ends_first
     assert node.kernel.state() == before
 
 
+def test_a_bounce_is_not_taken_back_because_another_followed():
+    node = Node()
+    for ident in ("o1", "o2"):
+        node.actuator.apply(order(BOUNCE, ident))
+    assert node.actuator.undo("o1").did is Did.FAILED
+
+
 def test_an_unknown_order_is_not_undone():
     assert Node().actuator.undo("unheard-of").did is Did.REFUSED
     assert Node().actuator.confirm("unheard-of").did is Did.REFUSED
