@@ -24,7 +24,9 @@ from x0tta6bl4.lab.remote import LabProcess, connect, free_port, write_token
 QEMU: Final = "qemu-system-x86_64"
 MEMORY_MB: Final = 2048
 CPUS: Final = 2
-FIRST_LINE_S: Final = 20.0  # the first console line comes after 3 s; one start in nine spins and never prints it
+# The first console line comes after 3 to 15 s of CPU time; one start in nine spins and never prints it. Not by the
+# clock: where guests share a machine all of them would seem to hang.
+SPINS_S: Final = 40.0
 ANSWER_S: Final = 180.0
 STARTS: Final = 4
 INSTALL: Final = "run scripts/install-lab.sh"
@@ -40,6 +42,8 @@ def directory() -> Path:
 
 def missing() -> str:
     """Why the backend cannot be used here, "" where it can."""
+    if sys.platform != "linux":
+        return "the guest runs this machine's own Python: it needs Linux"
     if shutil.which(QEMU) is None:
         return f"no {QEMU}: {INSTALL}"
     if not list(directory().glob("kernel/boot/vmlinuz-*")):
@@ -93,7 +97,7 @@ def _start_once(
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # noqa: S603 -- our own command
     found: LabProcess | None = None
     try:
-        if _first_line(process, console, began + FIRST_LINE_S, waiting):
+        if _first_line(process, console, began + ANSWER_S, waiting):
             found = connect(port, token, process, work, deadline=began + ANSWER_S, waiting=waiting)
     finally:
         if found is None:
@@ -107,13 +111,19 @@ def _start_once(
 
 
 def _first_line(process: subprocess.Popen[bytes], console: Path, deadline: float, waiting: Callable[[], None]) -> bool:
-    """Did the guest print anything in time?"""
-    while time.monotonic() < deadline and process.poll() is None:
+    """Did the guest print anything, before it had the CPU for so long that it must be spinning?"""
+    while process.poll() is None and time.monotonic() < deadline and _cpu_s(process.pid) < SPINS_S:
         waiting()
         if console.is_file() and console.stat().st_size:
             return True
         time.sleep(0.1)
     return False
+
+
+def _cpu_s(pid: int) -> float:
+    """CPU time that a process of ours has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime, in proc(5)
 
 
 def _command(port: int, token_file: Path, console: Path, extra_path: tuple[Path, ...], memory_mb: int) -> list[str]:

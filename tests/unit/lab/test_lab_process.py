@@ -4,6 +4,7 @@ import math
 import os
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -231,12 +232,23 @@ def test_vm_gives_the_guest_no_network_but_one_port(monkeypatch, tmp_path):
     assert "readonly=on" in words[words.index("-virtfs") + 1]
 
 
-def test_a_start_that_never_prints_is_given_up(monkeypatch, tmp_path):
+def test_a_start_that_spins_and_never_prints_is_given_up(monkeypatch):
     monkeypatch.setattr(vm, "missing", lambda: "")
-    monkeypatch.setattr(vm, "_command", lambda *args: ["sleep", "30"])
-    monkeypatch.setattr(vm, "FIRST_LINE_S", 0.2)
+    monkeypatch.setattr(vm, "_command", lambda *args: [sys.executable, "-c", "while True: pass"])
+    monkeypatch.setattr(vm, "SPINS_S", 0.2)
     with pytest.raises(Permanent, match="no guest answered in 4 starts"):
         vm.start()
+
+
+def test_a_start_that_waits_for_the_cpu_is_not_given_up(monkeypatch):
+    """Guests that share a machine take their time: only one that had it spins."""
+    monkeypatch.setattr(vm, "missing", lambda: "")
+    monkeypatch.setattr(vm, "_command", lambda *args: ["sleep", "0.4"])
+    monkeypatch.setattr(vm, "SPINS_S", 0.1)
+    began = time.monotonic()
+    with pytest.raises(Permanent, match="no guest answered"):
+        vm.start()
+    assert time.monotonic() - began >= vm.STARTS * 0.4  # each until it ended by itself
 
 
 def test_a_start_can_be_given_up(monkeypatch):
