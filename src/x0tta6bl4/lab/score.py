@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-import multiprocessing
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -19,7 +18,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from x0tta6bl4.errors import ConfigError, ResourceError
-from x0tta6bl4.lab import archive
+from x0tta6bl4.lab import archive, pool
 from x0tta6bl4.lab.judge import FaultScore, RunScore, judge
 from x0tta6bl4.lab.record import PairRecord, RunRecord
 
@@ -162,12 +161,14 @@ def score(
     missing = [task for task in tasks if task.key not in keep or keep[task.key].invalid]
     done = len(tasks) - len(missing)
     document = _write(json_path, keep, tasks)
-    for task, result in _results(missing, jobs, jobs if backend == "sim" else 1):
-        keep[task.key] = result
-        done += 1
-        document = _write(json_path, keep, tasks)
-        if progress is not None:
-            progress(done, len(tasks), f"{task.name} seed {task.seed} controller {'on' if task.controller else 'off'}")
+    with closing(_results(missing, jobs, jobs if backend == "sim" else 1)) as results:
+        for task, result in results:
+            keep[task.key] = result
+            done += 1
+            document = _write(json_path, keep, tasks)
+            if progress is not None:
+                side = "on" if task.controller else "off"
+                progress(done, len(tasks), f"{task.name} seed {task.seed} controller {side}")
     return document
 
 
@@ -216,23 +217,17 @@ def _check(
         raise ConfigError("healthy_hours", hours, "hours >= 0, and > 0 only where the backend can run them")
 
 
-def _results(tasks: Sequence[Task], jobs: int, jobs_on: int) -> Iterator[tuple[Task, RunScore]]:
+def _results(tasks: Sequence[Task], jobs: int, jobs_on: int) -> Generator[tuple[Task, RunScore], None, None]:
     """Each task with its score as it finishes, all without a controller before all with one (`jobs_on` at once)."""
     for side, at_once in ((False, jobs), (True, jobs_on)):
         yield from _side([task for task in tasks if task.controller is side], at_once)
 
 
-def _side(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, RunScore]]:
+def _side(tasks: Sequence[Task], jobs: int) -> Generator[tuple[Task, RunScore], None, None]:
     if jobs == 1:
-        for task in tasks:
-            yield task, run_task(task)
-        return
-    # spawn: the parent has threads (progress bar), and a forked copy of those deadlocks.
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting: dict[Future[RunScore], Task] = {pool.submit(run_task, task): task for task in tasks}
-        while waiting:
-            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                yield waiting.pop(future), future.result()
+        yield from ((task, run_task(task)) for task in tasks)
+    else:
+        yield from pool.at_once(run_task, tasks, jobs)
 
 
 def run_task(task: Task) -> RunScore:

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -554,6 +555,45 @@ def test_in_real_time_only_runs_without_a_controller_share_the_machine(tmp_path)
     done_by = {side: {int((tmp_path / f"{side}-{seed}").read_text()) for seed in (0, 1)} for side in (True, False)}
     assert done_by[True] == {os.getpid()}
     assert os.getpid() not in done_by[False]
+
+
+def linger(scenario, seed, controller_on, freeze_at):
+    """A run that, but for the first one, ends when it is told to, and then leaves a note."""
+    if seed:
+        (Path(scenario.name) / f"{seed} begun").touch()
+        try:
+            time.sleep(60)
+        finally:
+            (Path(scenario.name) / f"{seed} ended").touch()
+    else:
+        while not list(Path(scenario.name).glob("* begun")):  # the other process takes its time to start
+            time.sleep(0.05)
+    return draw(scenario, seed, controller_on, freeze_at)
+
+
+@pytest.mark.slow
+def test_stopped_it_ends_what_runs_and_begins_nothing_more(tmp_path):
+    def stop(done, of, what):
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        score(
+            [Sketch(str(tmp_path))],
+            f"{__name__}:linger",
+            backend="sim",
+            version="1",
+            json_path=tmp_path / "score.json",
+            seeds=range(8),
+            controller="on",
+            jobs=2,
+            progress=stop,
+        )
+    assert time.monotonic() - began < 30
+    begun, ended = ({path.name.split()[0] for path in tmp_path.glob(f"* {state}")} for state in ("begun", "ended"))
+    assert begun == ended
+    assert len(begun) <= 2  # one beside the first run, one in its place
+    assert len(kept_scores(tmp_path / "score.json")) == 1  # what was done is kept
 
 
 @pytest.mark.parametrize(
