@@ -128,7 +128,7 @@ def child(folder: Path, start: float, seed: int, *, fuse: int = 0, calm: bool = 
 def at_rest(agent: Agent) -> bool:
     """Nothing is open, and the store knows it."""
     loop = agent.loop
-    return not (loop.knowledge.open or loop.executor.live) and loop.outbox.empty
+    return not (loop.knowledge.open or loop.executor.ledger.live) and loop.outbox.empty
 
 
 @contextmanager

@@ -246,6 +246,8 @@ class FakeKernel:
         self._write(interface, mtu=mtu)
 
     def set_hardif(self, interface, option, value):
+        if interface in self.table and not self.table[interface].attached:
+            raise Permanent(f"{interface} is no hard interface of the mesh")
         self._write(interface, **{option: value})
 
     def set_mesh(self, option, value):

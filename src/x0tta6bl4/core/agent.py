@@ -191,7 +191,7 @@ class Agent:
         self.hellos.tell(self._bad_news())
         told = (
             tuple((s.code, s.component) for s in iteration.symptoms),
-            tuple((a.id, a.state) for a in self.loop.executor.recent),
+            tuple((a.id, a.state) for a in self.loop.executor.ledger.recent),
         )
         urgent = urgent or told != self._told
         if urgent or now >= self._next_report:
@@ -242,7 +242,7 @@ class Agent:
 
     def _hurry(self, now: Seconds) -> None:
         """Ask the mesh around to converge fast while this node's ways change."""
-        acted = any(r.action.kind in REROUTES and now - r.at < HURRY_S for r in self.loop.executor.recent)
+        acted = any(r.action.kind in REROUTES and now - r.at < HURRY_S for r in self.loop.executor.ledger.recent)
         opened = any(
             now - i.opened_at < HURRY_S and i.cause.code != "mesh-converging" for i in self.loop.knowledge.open.values()
         )
@@ -312,8 +312,8 @@ class Agent:
 
     def _actions(self, now: Seconds) -> list[report.ActionNews]:
         news = []
-        for record in self.loop.executor.recent:
-            if record.id in self.loop.executor.live or now - record.at < 10.0:
+        for record in self.loop.executor.ledger.recent:
+            if record.id in self.loop.executor.ledger.live or now - record.at < 10.0:
                 incident = self.loop.knowledge.open.get(record.incident)
                 cause = f"{incident.cause.code} {incident.cause.component}" if incident is not None else ""
                 news.append(

@@ -99,7 +99,7 @@ def control_view(loop: Loop, declared: Limits) -> ControlView:
         loop.control.reason,
         policies,
         tuple(loop.knowledge.windows),
-        tuple(record for record in loop.executor.live.values() if record.lease),
+        tuple(record for record in loop.executor.ledger.live.values() if record.lease),
     )
 
 

@@ -94,7 +94,7 @@ class Commands:
 
 
 def _awaiting(loop: Loop, action: str) -> ActionRecord:
-    record = loop.executor.live.get(action)
+    record = loop.executor.ledger.live.get(action)
     if record is None:
         raise Conflict(f"action {action} is over")
     if record.state is not ActionState.AWAITING:
@@ -117,7 +117,7 @@ def approve(loop: Loop, now: Seconds, action: str, reason: str) -> ActionRecord:
         raise Conflict(f"refused by {why}")
     loop.executor.approve(action, now)
     loop.outbox.say("plan.approved", now, record.incident, str(record.action.target), _decided(record, reason))
-    return loop.executor.live[action]
+    return loop.executor.ledger.live[action]
 
 
 def reject(loop: Loop, now: Seconds, action: str, reason: str) -> ActionRecord:
@@ -147,7 +147,7 @@ def acknowledge(loop: Loop, now: Seconds, incident: str, by: str, note: str) -> 
 def close(loop: Loop, now: Seconds, incident: str, reason: str) -> Incident:
     """Close by hand; symptoms that go on open another one. What waits for approval is rejected with it."""
     _open(loop, incident)
-    mine = [record for record in loop.executor.live.values() if record.incident == incident]
+    mine = [record for record in loop.executor.ledger.live.values() if record.incident == incident]
     busy = next((r for r in mine if r.state not in (ActionState.AWAITING, ActionState.CONFIRMED)), None)
     if busy is not None:
         raise Conflict(f"{busy.action.kind} on {busy.action.target} is {busy.state.value}; it ends by itself soon")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from x0tta6bl4.mape_k.outbox import incident_data
-from x0tta6bl4.model import ActionState, Component, IncidentState, Seconds
+from x0tta6bl4.model import Component, IncidentState, Seconds
 
 if TYPE_CHECKING:
     from x0tta6bl4.mape_k.loop import Loop
@@ -23,14 +23,8 @@ def escalate(loop: Loop, now: Seconds, incident: str, target: Component, why: st
 
 
 def left_behind(loop: Loop) -> frozenset[tuple[str, Component]]:
-    """Kinds and targets of the loop's own actions that could not be undone, while their incidents wait for a person."""
-    waiting = {incident.id for incident in loop.knowledge.open.values() if incident.escalated}
-    if not waiting:
-        return frozenset()
-    return frozenset(
-        (record.action.kind, record.action.target)
-        for record in loop.executor.recent
-        if record.incident in waiting
-        and record.state is ActionState.UNDO_FAILED
-        and not loop.executor.irreversible(record)
-    )
+    """Kinds and targets of the loop's own actions that could not be undone, until a person closes their incidents."""
+    stranded = loop.executor.ledger.stranded
+    for record in [record for record in stranded.values() if record.incident not in loop.knowledge.open]:
+        del stranded[record.id]
+    return frozenset((record.action.kind, record.action.target) for record in stranded.values())

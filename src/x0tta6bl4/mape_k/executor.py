@@ -12,7 +12,6 @@ took it back, or reads the component as it was: it is asked again and again, and
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
@@ -20,6 +19,7 @@ from typing import Final
 from x0tta6bl4.catalog import Autonomy, Catalog, Proposal
 from x0tta6bl4.mape_k.calls import FOREVER, Calls, outcome_of
 from x0tta6bl4.mape_k.guards import REJECTED, Limits
+from x0tta6bl4.mape_k.ledger import Ledger
 from x0tta6bl4.model import (
     Action,
     ActionRecord,
@@ -36,9 +36,6 @@ BEGINS: Final = {Autonomy.ACT: ActionState.INTENDED, Autonomy.APPROVE: ActionSta
 APPROVAL_S: Final = 600.0  # how long a plan waits for a person
 EXPIRES_S: Final = 5.0  # what was intended and is not begun by then rests on a mesh that may be another one now
 DEADMAN_SLACK_S: Final = 5.0  # the actuator waits this much longer than the proof
-FLAP_MEMORY_S: Final = 600.0  # how long a reverted lease makes the next one hold longer
-RECENT: Final = 200
-RETURN_S: Final = 10.0  # what was avoided is not relied on so soon after: others have to find it again
 READ_AFTER_S: Final = 1.0  # readings judge an action so long after it at the earliest
 
 
@@ -62,41 +59,38 @@ class Executor:
         self.by_kind = {kind: actuator for actuator in actuators for kind in actuator.kinds}
         self.origin, self.new_id, self.seen_well, self.epoch = origin, new_id, seen_well, epoch
         self.limits = limits
-        self.live: dict[str, ActionRecord] = {}  # not final, or holding a lease
-        self.recent: deque[ActionRecord] = deque(maxlen=RECENT)
-        self._changed: list[ActionRecord] = []
-        self._attempts: dict[tuple[str, str, str], int] = {}
+        self.ledger = Ledger(catalog)
 
     # -- intake -------------------------------------------------------------------------------------------------
 
-    def restore(self, records: Iterable[ActionRecord], past: Iterable[ActionRecord] = (), now: Seconds = 0.0) -> None:
+    def restore(self, records: Iterable[ActionRecord], past: Sequence[ActionRecord] = (), now: Seconds = 0.0) -> None:
         """Take up what an earlier process left: it is resolved by reading, never issued again.
 
         A lease that is found in force is confirmed again: its confirmation may never have arrived.
         past: ended ones, oldest first: attempts are counted on, and guards remember them.
         """
-        self.recent.extend(past)
-        self.live.update((record.id, record) for record in records)
-        for record in (*self.recent, *self.live.values()):
-            self._attempts[record.key[:3]] = max(record.attempt, self._attempts.get(record.key[:3], 0))
-        for record in [r for r in self.live.values() if r.state is not ActionState.AWAITING]:
+        self.ledger.take_up(records, past)
+        for record in [r for r in self.ledger.live.values() if r.state is not ActionState.AWAITING]:
             if record.action.kind not in self.by_kind:
                 self._end(record, ActionState.UNDO_FAILED, "no actuator for this kind any more", record.at)
             else:
                 self._ask("resolve", record, now)
 
+    def offer(self, catalog: Catalog, actuator: Actuator, kinds: Iterable[str]) -> None:
+        """From now on these kinds are carried out by `actuator`; `catalog` knows them."""
+        self.catalog = self.ledger.catalog = catalog
+        self.by_kind.update(dict.fromkeys(kinds, actuator))
+
     def propose(self, incident: str, proposal: Proposal, now: Seconds) -> ActionRecord:
         """Start the life of one action; it is intended at once where its kind may act by itself."""
         action = proposal.action
         kind = self.catalog.action[action.kind]
-        key = (incident, action.kind, str(action.target))
-        attempt = self._attempts[key] = self._attempts.get(key, 0) + 1
         level = self.limits.level(kind)
         state = BEGINS.get(level, ActionState.REFUSED)
         record = ActionRecord(
             id=self.new_id(),
             incident=incident,
-            attempt=attempt,
+            attempt=self.ledger.next_attempt(incident, action),
             action=action,
             state=state,
             at=now,
@@ -107,87 +101,52 @@ class Executor:
             detail=f"{kind.kind} is at {level}" if state is ActionState.REFUSED else proposal.reason,
             origin=self.origin,
         )
-        return self._set(record)
+        return self.ledger.keep(record)
 
     def approve(self, action_id: str, now: Seconds) -> bool:
         """A person says yes; False where it is not waiting."""
-        record = self.live.get(action_id)
+        record = self.ledger.live.get(action_id)
         if record is None or record.state is not ActionState.AWAITING:
             return False
-        self._set(replace(record, state=ActionState.INTENDED, at=now))
+        self.ledger.keep(replace(record, state=ActionState.INTENDED, at=now))
         return True
 
     def reject(self, action_id: str, reason: str, now: Seconds) -> ActionRecord:
         """A person says no to an action that is waiting."""
         detail = f"{REJECTED}: {reason}"
-        return self._set(replace(self.live[action_id], state=ActionState.REFUSED, at=now, detail=detail))
-
-    def busy(self) -> frozenset[str]:
-        """Incidents that have an action under way or a lease held."""
-        return frozenset(r.incident for r in self.live.values())
-
-    def acting(self, incident: str) -> bool:
-        """Does this incident have an action that has not come to rest, or a lease?"""
-        return any(r.incident == incident for r in self.live.values())
-
-    def avoided(self, now: Seconds) -> list[Component]:
-        """Links out of service by actions under way and by leases, or given back so lately that nobody uses them yet.
-
-        What waits for a person takes nothing away yet.
-        """
-        given_back = [r for r in self.recent if r.state is ActionState.UNDONE and now - r.at < RETURN_S]
-        return [
-            link
-            for record in (*self.live.values(), *given_back)
-            if record.state is not ActionState.AWAITING and self.catalog.action[record.action.kind].avoids
-            for link in record.watch
-        ]
-
-    def irreversible(self, record: ActionRecord) -> bool:
-        """Is it one that leaves nothing to take back?"""
-        return self.catalog.action[record.action.kind].irreversible
-
-    @property
-    def moved(self) -> bool:
-        """Did a record change since `take_changes`?"""
-        return bool(self._changed)
-
-    def take_changes(self) -> list[ActionRecord]:
-        """Records that changed since the last question, oldest change first."""
-        changed, self._changed = self._changed, []
-        return changed
+        return self.ledger.keep(replace(self.ledger.live[action_id], state=ActionState.REFUSED, at=now, detail=detail))
 
     # -- a pass -------------------------------------------------------------------------------------------------
 
     def committed(self, records: Iterable[ActionRecord], now: Seconds) -> None:
         """These records are on disk: what was intended may now touch the world."""
         for record in records:
-            if record.state is ActionState.INTENDED and self.live.get(record.id) == record:
+            if record.state is ActionState.INTENDED and self.ledger.live.get(record.id) == record:
                 if record.action.kind not in self.by_kind:
-                    self._set(replace(record, state=ActionState.REFUSED, at=now, detail="no actuator for this kind"))
+                    self._end(record, ActionState.REFUSED, "no actuator for this kind", now)
                 else:
                     self._ask("apply", record, now, until=record.at + EXPIRES_S)
 
     def advance(self, now: Seconds) -> None:
         """Look at every live action once and move those whose time has come."""
-        for record in list(self.live.values()):
+        for record in list(self.ledger.live.values()):
             match record.state:
                 case ActionState.AWAITING if now - record.proposed_at > APPROVAL_S:
-                    self._set(replace(record, state=ActionState.EXPIRED, at=now, detail="nobody approved it"))
+                    self.ledger.keep(replace(record, state=ActionState.EXPIRED, at=now, detail="nobody approved it"))
                 case ActionState.APPLIED:
                     self._begin_proof(record, now)
                 case ActionState.PROVING:
                     self._prove(record, now)
                 case ActionState.CONFIRMED if record.lease:
                     self._watch(record, now)
-        for record in [self.live[action] for action in self.calls.due(now) if action in self.live]:
+        for record in [self.ledger.live[action] for action in self.calls.due(now) if action in self.ledger.live]:
             self._ask("undo" if record.state is ActionState.UNDOING else "resolve", record, now)
         self._pump(now)
 
     def finished(self, tag: str, result: object, now: Seconds) -> None:
         """An actuator call ended: `tag` is VERB:ACTION-ID; a result of None says that the outcome comes later."""
         verb, _, action_id = tag.partition(":")
-        record = self.live.get(action_id)
+        record = self.ledger.live.get(action_id)
         if record is None or result is None:
             return
         outcome = outcome_of(action_id, result)
@@ -207,7 +166,7 @@ class Executor:
         match outcome.did:
             case Did.DONE:
                 state = record.state if record.state is ActionState.PROVING else ActionState.APPLIED
-                self._set(
+                self.ledger.keep(
                     replace(record, state=state, at=now, applied_at=now, before=outcome.before, detail=outcome.detail)
                 )
             case Did.UNKNOWN:  # nobody can tell whether it was done: take it back
@@ -220,7 +179,7 @@ class Executor:
     def _begin_proof(self, record: ActionRecord, now: Seconds) -> None:
         if record.witnesses:
             self.prober.watch(record.id, record.witnesses, now)
-        self._set(replace(record, state=ActionState.PROVING, at=now))
+        self.ledger.keep(replace(record, state=ActionState.PROVING, at=now))
 
     def _prove(self, record: ActionRecord, now: Seconds) -> None:
         kind = self.catalog.action[record.action.kind]
@@ -241,9 +200,9 @@ class Executor:
                 detail=proof.detail,
             )
             if confirmed.lease:
-                self._set(confirmed)
+                self.ledger.keep(confirmed)
             else:  # it ends, and is kept as ended, when its actuator has heard: until then that takes it back
-                self.live[record.id] = confirmed
+                self.ledger.live[record.id] = confirmed
             self._ask("confirm", confirmed, now)
         elif now - applied > kind.prove_s:
             self.prober.forget(record.id)
@@ -259,18 +218,18 @@ class Executor:
         well = all(self.seen_well(c, now) for c in record.watch)
         if not well:
             if record.well_since is not None:
-                self.live[record.id] = replace(record, well_since=None)
+                self.ledger.live[record.id] = replace(record, well_since=None)
         elif record.well_since is None:
-            self.live[record.id] = replace(record, well_since=now)
+            self.ledger.live[record.id] = replace(record, well_since=now)
         elif now - record.well_since >= record.hold_s:
             self._undo(record, "no longer needed", now)
 
     def _undo(self, record: ActionRecord, why: str, now: Seconds) -> None:
         self.calls.settled(record.id)
-        if self.irreversible(record):
+        if self.ledger.irreversible(record):
             self._end(record, ActionState.UNDO_FAILED, f"{why} and cannot be undone", now)
         else:
-            self._ask("undo", self._set(replace(record, state=ActionState.UNDOING, at=now, detail=why)), now)
+            self._ask("undo", self.ledger.keep(replace(record, state=ActionState.UNDOING, at=now, detail=why)), now)
 
     def _undone(self, record: ActionRecord, outcome: Outcome, now: Seconds) -> None:
         if outcome.did in (Did.UNDONE, Did.DONE):
@@ -282,10 +241,10 @@ class Executor:
     def _confirmed(self, record: ActionRecord, outcome: Outcome, now: Seconds) -> None:
         if record.state is not ActionState.CONFIRMED:
             return
-        if outcome.did is Did.DONE or self.irreversible(record):
+        if outcome.did is Did.DONE or self.ledger.irreversible(record):
             self.calls.settled(record.id)
             if not record.lease:
-                self._set(record)
+                self.ledger.keep(record)
         else:  # it was not heard, or the dead-man timer was faster
             self.calls.failed(record.id, outcome.detail)
             self._again(record, now)
@@ -317,19 +276,9 @@ class Executor:
     def _end(self, record: ActionRecord, state: ActionState, detail: str, now: Seconds) -> None:
         self.prober.forget(record.id)
         self.calls.settled(record.id)
-        self._set(replace(record, state=state, at=now, detail=detail, lease=False))
+        self.ledger.keep(replace(record, state=state, at=now, detail=detail, lease=False))
 
     # -- small parts --------------------------------------------------------------------------------------------
-
-    def _set(self, record: ActionRecord) -> ActionRecord:
-        self._changed.append(record)
-        if record.state.final and not record.lease:
-            self.live.pop(record.id, None)
-        else:
-            self.live[record.id] = record
-        self.recent = deque((r for r in self.recent if r.id != record.id), RECENT)
-        self.recent.append(record)
-        return record
 
     def _order(self, record: ActionRecord) -> Order:
         kind = self.catalog.action[record.action.kind]
@@ -338,10 +287,7 @@ class Executor:
 
     def _hold(self, action: Action, now: Seconds) -> Seconds:
         """The lease's hold grows with flapping: doubled for every lease on this target that was lately reverted."""
-        lately = sum(
-            r.action.target == action.target and r.confirmed_at is not None and now - r.at < FLAP_MEMORY_S
-            for r in self.recent
-        )
+        lately = self.ledger.reverted_lately(action.target, now)
         least = self.catalog.action[action.kind].hold_min_s
         return float(min(max(self.limits.hold_s * 2**lately, least), self.limits.hold_s_max))
 
@@ -350,6 +296,6 @@ class Executor:
         self._pump(now)
 
     def _pump(self, now: Seconds) -> None:
-        for record in [self.live[action] for action in self.calls.pump(now) if action in self.live]:
+        for record in [self.ledger.live[action] for action in self.calls.pump(now) if action in self.ledger.live]:
             detail = f"not begun within {EXPIRES_S:g} s: it was intended {now - record.at:.0f} s ago"
             self._end(record, ActionState.EXPIRED, detail, now)

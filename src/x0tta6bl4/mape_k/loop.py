@@ -118,7 +118,7 @@ class Loop:
         yield ()
         diagnoses, active = self.analyze(symptoms, now)
         changes, self.closed = self.closed, []
-        changes += self.knowledge.track(diagnoses, active, self.executor.busy(), now, self.parts.clock.utc())
+        changes += self.knowledge.track(diagnoses, active, self.executor.ledger.busy(), now, self.parts.clock.utc())
         marks.append(started())
         yield ()
         plans = self.plan(now)
@@ -186,7 +186,7 @@ class Loop:
             helped = incident.id in self.knowledge.helped or incident.quiet_since is not None
             if helped or not self.planner.wants(incident, now):
                 continue
-            if self.executor.acting(incident.id) or not self.analyzer.stands(incident.cause, now):
+            if self.executor.ledger.acting(incident.id) or not self.analyzer.stands(incident.cause, now):
                 continue
             situation = situation or self.situation(now)
             for decision in self.planner.plan(incident, view, situation, self.knowledge.statistics):
@@ -201,8 +201,8 @@ class Loop:
         return self.state.situation(
             now,
             self.limits,
-            recent=self.executor.recent,
-            avoided=self.executor.avoided(now),
+            recent=self.executor.ledger.recent,
+            avoided=self.executor.ledger.avoided(now),
             seat=self.parts.seat,
             left=left_behind(self),
         )
@@ -225,7 +225,7 @@ class Loop:
         return actions
 
     def _take_actions(self, now: Seconds) -> list[ActionRecord]:
-        changed = self.executor.take_changes()
+        changed = self.executor.ledger.take_changes()
         for record in changed:
             incident = self.knowledge.open.get(record.incident)
             marks = [self.knowledge.mark(record.incident, acted=True)] if record.state is ActionState.APPLIED else []
@@ -244,7 +244,7 @@ class Loop:
                 str(record.action.target),
                 action_data(record),
             )
-            if record.state is ActionState.UNDO_FAILED and not self.executor.irreversible(record):
+            if record.state is ActionState.UNDO_FAILED and not self.executor.ledger.irreversible(record):
                 why = f"{record.action.kind} on {record.action.target} could not be undone: {record.detail}"
                 escalate(self, now, record.incident, record.action.target, why)
         return changed
@@ -267,7 +267,7 @@ class Loop:
     def drain(self, now: Seconds) -> bool:
         """Take in calls that ended, between passes; True where a pass should follow soon: an action moved on."""
         self._drain(now)
-        return self.executor.moved
+        return self.executor.ledger.moved
 
     def _drain(self, now: Seconds) -> bool:
         """Handle every call that ended; True where there was one."""
@@ -301,8 +301,8 @@ class Loop:
         """Between passes: take up action kinds, or change known ones, that this actuator carries out."""
         known = {**self.planner.catalog.action, **{kind.kind: kind for kind in kinds}}
         catalog = replace(self.planner.catalog, actions=tuple(known.values()))
-        self.planner.catalog = self.executor.catalog = catalog
-        self.executor.by_kind.update(dict.fromkeys((kind.kind for kind in kinds), actuator))
+        self.planner.catalog = catalog
+        self.executor.offer(catalog, actuator, (kind.kind for kind in kinds))
 
     def expect(self, window: Window) -> None:
         """Trouble of a component is expected: maintenance, or a planned reboot."""
@@ -315,7 +315,7 @@ class Loop:
     @property
     def at_rest(self) -> bool:
         """Nothing under way, no lease held, no incident open."""
-        return not (self.executor.live or self.knowledge.open)
+        return not (self.executor.ledger.live or self.knowledge.open)
 
     def knows(self, component: Component) -> bool:
         """Was anything ever measured of it, or is anything part of it?"""

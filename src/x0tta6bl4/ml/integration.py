@@ -220,7 +220,7 @@ class MLEnhancedMAPEK:
         self._given.give(component, readings)
         await self._leave()
         self._available = {}
-        live = self._loop.executor.live.values()
+        live = self._loop.executor.ledger.live.values()
         self._loop.baselines[METRIC].held = [part for record in live for part in record.watch]
         self._steps = self._loop.steps()
         next(self._steps)
@@ -242,7 +242,7 @@ class MLEnhancedMAPEK:
         self._offer(actions)
         self._plans.update({plan.incident: plan for plan in next(self._steps)})
         self._plans = {key: plan for key, plan in self._plans.items() if key in self._loop.knowledge.open}
-        record = next(iter(self._loop.executor.live.values()), None)
+        record = next(iter(self._loop.executor.ledger.live.values()), None)
         return self._stepped(views.planning(self._loop, analysis, self._plans, record, actions.keys()))
 
     async def _execute(self, plan: Planning, ctx: Mapping[str, object]) -> Execution:

@@ -42,6 +42,8 @@ KINDS: Final = frozenset(TARGETS)
 IRREVERSIBLE: Final = frozenset(("bounce-interface", "restart-service"))
 FOR_GOOD: Final = IRREVERSIBLE | {"restore-mtu"}  # once confirmed, hardly anybody takes it back
 FOR_GOOD_MAX: Final = 50  # so many of them are remembered
+SET_INTERFACE: Final = frozenset(("set-hop-penalty", "set-throughput-override"))
+TAKE_OUT: Final = frozenset(("detach-interface", "stand-in-primary"))
 OPTIONS: Final = ("hop_penalty", "throughput_override_kbit")
 
 
@@ -132,23 +134,26 @@ class NodeActuator:
         if known is None:
             did = Did.UNDONE if order_id in self._ended else Did.REFUSED
             return Outcome(order_id, did, "not applied (any more)")
-        later = self._later_same(known)
+        heir = self._heir(known)
         try:
-            if later is None or known.order.action.kind in IRREVERSIBLE:
+            if heir is None or known.order.action.kind in IRREVERSIBLE:
                 self._undo(known.order.action, known.before)
             else:  # its change stands, and restores one day what was before this one
-                later.before = known.before
+                heir.before = {**heir.before, **known.before}
         except (ResourceError, NotSupported, ConfigError) as error:
             known.confirmed &= known.order.action.kind in IRREVERSIBLE  # nobody wants it: `expire` tries on
             return Outcome(order_id, Did.FAILED, str(error))
         self._end(order_id)
         return Outcome(order_id, Did.UNDONE)
 
-    def _later_same(self, known: Applied) -> Applied | None:
-        """The next order after this one that did the same to the same target."""
-        what = (known.order.action.kind, known.order.action.target)
-        same = [a for a in self.applied.values() if (a.order.action.kind, a.order.action.target) == what]
-        return next(iter(same[same.index(known) + 1 :]), None)
+    def _heir(self, known: Applied) -> Applied | None:
+        """The next order that did the same to the same target, or took out the interface that this one set."""
+        action, all_of_them = known.order.action, list(self.applied.values())
+        heirs = {action.kind, *(TAKE_OUT if action.kind in SET_INTERFACE else ())}
+        for later in all_of_them[all_of_them.index(known) + 1 :]:
+            if later.order.action.target == action.target and later.order.action.kind in heirs:
+                return later
+        return None
 
     def _end(self, order_id: str) -> None:
         del self.applied[order_id]
@@ -174,7 +179,7 @@ class NodeActuator:
             before, _ = self._prepare(action)
         except (ResourceError, NotSupported, ConfigError, ValueError, KeyError, TypeError, IndexError) as error:
             return Did.UNKNOWN, str(error)
-        wanted = {"attached": 0.0} if action.kind in ("detach-interface", "stand-in-primary") else action.parameters
+        wanted = {"attached": 0.0} if action.kind in TAKE_OUT else action.parameters
         if any(option in before and before[option] != value for option, value in wanted.items()):
             return Did.UNDONE, "found as it was before"
         return Did.UNKNOWN, "no journal, and the component cannot tell"

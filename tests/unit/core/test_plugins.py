@@ -379,7 +379,7 @@ def test_a_plugin_takes_part_in_a_running_mesh(heat, tmp_path, degrees):
     sim.run_until(mesh.timeline[0].at + 8.0)
     knowledge = [agent.loop.knowledge.open.values() for agent in factory.made]
     causes = {incident.cause.code for known in knowledge for incident in known}
-    actions = [record for agent in factory.made for record in agent.loop.executor.recent]
+    actions = [record for agent in factory.made for record in agent.loop.executor.ledger.recent]
     sim.crew.close()
     assert len(factory.made) == 6
     assert "link-lossy" in causes

@@ -45,7 +45,7 @@ class Bench:
         return self.executor.propose(incident, Proposal(Action(kind, target), witnesses, (BOX,)), now)
 
     def commit(self, now):
-        changed = self.executor.take_changes()
+        changed = self.executor.ledger.take_changes()
         self.history += [(r.state, r.detail) for r in changed]
         self.executor.committed(changed, now)
         return changed
@@ -99,13 +99,13 @@ def test_the_good_life_of_a_mitigation():
     bench.turn(1.5)
     assert bench.states() == [S.INTENDED, S.APPLIED, S.PROVING, S.CONFIRMED]
     assert bench.prober.watched == {}
-    lease = bench.executor.live[ident]
+    lease = bench.executor.ledger.live[ident]
     assert (lease.lease, lease.before, lease.confirmed_at) == (True, {"was": 1.0}, 1.5)
-    assert bench.executor.avoided(1.5) == [BOX]
+    assert bench.executor.ledger.avoided(1.5) == [BOX]
     bench.sick = {BOX}
     for i in range(100):
         bench.turn(2.0 + i)
-    assert bench.executor.acting("i1")
+    assert bench.executor.ledger.acting("i1")
     bench.sick = set()
     bench.turn(200.0)
     bench.turn(209.9)
@@ -119,10 +119,10 @@ def test_the_good_life_of_a_mitigation():
     assert bench.states()[-2:] == [S.UNDOING, S.UNDONE]
     assert bench.history[-1][1] == "no longer needed"
     assert bench.actuator.calls == [("apply", ident), ("confirm", ident), ("undo", ident)]
-    assert not bench.executor.acting("i1")
-    assert bench.executor.busy() == frozenset()
-    assert bench.executor.avoided(229.0) == [BOX]  # nobody has found it again yet
-    assert bench.executor.avoided(231.0) == []
+    assert not bench.executor.ledger.acting("i1")
+    assert bench.executor.ledger.busy() == frozenset()
+    assert bench.executor.ledger.avoided(229.0) == [BOX]  # nobody has found it again yet
+    assert bench.executor.ledger.avoided(231.0) == []
 
 
 def test_a_repair_holds_no_lease():
@@ -132,9 +132,9 @@ def test_a_repair_holds_no_lease():
     bench.turn(0.5)
     bench.turn(1.0)
     assert bench.states()[-1] is S.CONFIRMED
-    assert bench.executor.live == {}
+    assert bench.executor.ledger.live == {}
     assert bench.actuator.on
-    assert bench.executor.avoided(1.0) == []
+    assert bench.executor.ledger.avoided(1.0) == []
 
 
 def test_what_is_not_proven_in_time_is_taken_back():
@@ -157,7 +157,7 @@ def test_what_cannot_be_undone_escalates_and_is_not_undone():
         bench.turn(i * 0.5)
     assert bench.states()[-1] is S.UNDO_FAILED
     assert bench.actuator.asked("undo") == []
-    assert bench.executor.live == {}
+    assert bench.executor.ledger.live == {}
 
 
 def test_without_witnesses_the_readings_prove():
@@ -188,7 +188,7 @@ def test_what_its_actuator_does_not_do_ends(answer):
     bench.actuator.answers["apply"] = answer
     bench.started()
     assert bench.history[-1] == (S.REFUSED, f"scripted {answer.value}")
-    assert bench.executor.live == {}
+    assert bench.executor.ledger.live == {}
     assert bench.actuator.asked("undo") == []
 
 
@@ -209,11 +209,11 @@ def test_an_undo_that_fails_escalates():
     bench.turn(0.5)
     for now in range(9, 72):
         bench.turn(float(now))
-        assert bench.executor.live
+        assert bench.executor.ledger.live
     bench.turn(72.0)
     assert bench.history[-1] == (S.UNDO_FAILED, "not proven well in time; undoing it failed: scripted failed")
     assert len(bench.actuator.asked("undo")) == 7
-    assert bench.executor.live == {}
+    assert bench.executor.ledger.live == {}
 
 
 def test_an_undo_that_failed_is_tried_again():
@@ -258,7 +258,7 @@ def test_a_confirmation_that_nobody_answered_is_asked_for_again():
     assert bench.states()[-1] is S.CONFIRMED
     bench.turn(2.0)
     assert bench.actuator.calls[-2:] == [("resolve", ident), ("confirm", ident)]
-    assert bench.executor.live[ident].lease
+    assert bench.executor.ledger.live[ident].lease
     assert S.UNDONE not in bench.states()
 
 
@@ -282,7 +282,7 @@ def test_what_was_intended_too_long_ago_expires():
     assert bench.states() == [S.INTENDED, S.EXPIRED]
     assert "not begun within 5 s" in bench.history[-1][1]
     assert bench.actuator.calls == []
-    assert bench.executor.live == {}
+    assert bench.executor.ledger.live == {}
 
 
 def test_what_waits_for_another_call_expires_too():
@@ -294,7 +294,7 @@ def test_what_waits_for_another_call_expires_too():
     bench.executor.advance(6.5)
     bench.commit(6.5)
     assert bench.actuator.asked("apply") == [first.id]
-    assert next(r for r in bench.executor.recent if r.id == second.id).state is S.EXPIRED
+    assert next(r for r in bench.executor.ledger.recent if r.id == second.id).state is S.EXPIRED
 
 
 def test_an_order_says_how_long_it_is_still_good_for():
@@ -316,7 +316,7 @@ def test_the_dead_man_timer_was_faster():
     bench.turn(2.5)
     assert bench.states()[-2:] == [S.CONFIRMED, S.UNDONE]
     assert "undone by its actuator" in bench.history[-1][1]
-    assert ident not in bench.executor.live
+    assert ident not in bench.executor.ledger.live
 
 
 def test_the_order_carries_who_and_until_when():
@@ -377,8 +377,8 @@ def test_the_hold_grows_with_flapping_up_to_its_cap():
         for _ in range(200):
             now += 0.5
             bench.turn(now)
-        assert ident not in bench.executor.live
-        holds.append(next(r.hold_s for r in bench.executor.recent if r.id == ident))
+        assert ident not in bench.executor.ledger.live
+        holds.append(next(r.hold_s for r in bench.executor.ledger.recent if r.id == ident))
     assert holds == [10.0, 20.0, 35.0, 35.0]
     assert bench.propose(now + 601.0).hold_s == 10.0  # long ago
     assert bench.propose(now, target=FRIEND).hold_s == 10.0
@@ -420,7 +420,7 @@ def test_one_call_is_in_flight_and_the_others_wait():
 def test_a_late_answer_about_what_ended_is_dropped():
     bench = Bench()
     bench.executor.finished("apply:unheard-of", None, 1.0)
-    assert bench.executor.take_changes() == []
+    assert bench.executor.ledger.take_changes() == []
 
 
 # -- after a restart ------------------------------------------------------------------------------------------------
@@ -445,7 +445,7 @@ def test_found_done_is_proved_and_never_issued_again(state):
     for i in range(4):
         bench.turn(50.5 + i)
     assert bench.states()[-1] is S.CONFIRMED
-    assert bench.executor.live["old"].lease
+    assert bench.executor.ledger.live["old"].lease
     assert bench.actuator.asked("resolve") == ["old"]
     assert bench.actuator.asked("apply") == []
     assert bench.actuator.confirmed == {"old"}
@@ -457,7 +457,7 @@ def test_found_undone_has_ended(state):
     bench.release(50.0)
     bench.turn(50.5)
     assert bench.states()[-1] is S.UNDONE
-    assert bench.executor.live == {}
+    assert bench.executor.ledger.live == {}
     assert bench.actuator.asked("apply") == []
 
 
@@ -486,7 +486,7 @@ def test_a_lease_goes_on_and_is_confirmed_again():
     bench.sick = {BOX}
     for i in range(20):
         bench.turn(50.0 + i)
-    assert bench.executor.acting("i1")
+    assert bench.executor.ledger.acting("i1")
     assert bench.actuator.confirmed == {"old"}
     bench.sick = set()
     for i in range(20):
@@ -500,7 +500,7 @@ def test_a_lease_whose_confirmation_never_arrived_has_ended():
     bench.turn(50.0)
     bench.turn(50.5)
     assert bench.states()[-1] is S.UNDONE
-    assert bench.executor.live == {}
+    assert bench.executor.ledger.live == {}
 
 
 def test_attempts_are_counted_on_after_a_restart():
@@ -521,4 +521,14 @@ def test_what_no_actuator_can_resolve_any_more_escalates():
     bench = Bench(restored=[left(S.PROVING)], kinds=("repair",))
     bench.turn(50.0)
     assert bench.states() == [S.UNDO_FAILED]
-    assert bench.executor.busy() == frozenset()
+    assert bench.executor.ledger.busy() == frozenset()
+
+
+@pytest.mark.parametrize("state", [S.PROVING, S.CONFIRMED])
+def test_what_the_action_of_a_plugin_left_that_is_gone_escalates(state):
+    gone = left(state)
+    bench = Bench(restored=[replace(gone, action=replace(gone.action, kind="gone"))])
+    bench.turn(50.0)
+    assert bench.states() == [S.UNDO_FAILED]
+    assert list(bench.executor.ledger.stranded) == ["old"]
+    assert bench.executor.ledger.avoided(50.0) == []

@@ -113,7 +113,7 @@ class Life(RuleBasedStateMachine):
         self.executor.restore(open_now, past, self.now)
 
     def _commit(self):
-        self.pending += self.executor.take_changes()
+        self.pending += self.executor.ledger.take_changes()
         if self.full or not self.pending:
             return
         batch, self.pending = self.pending, []
@@ -134,14 +134,14 @@ class Life(RuleBasedStateMachine):
 
     @rule(kind=st.sampled_from(KINDS), box=st.sampled_from(BOXES))
     def propose(self, kind, box):
-        if self.executor.acting(f"i-{box.name}"):
+        if self.executor.ledger.acting(f"i-{box.name}"):
             return
         self.executor.propose(f"i-{box.name}", Proposal(Action(kind.kind, box), (BOXES[0],), (box,)), self.now)
         self._commit()
 
     @rule(yes=st.booleans())
     def a_person_decides(self, yes):
-        for record in list(self.executor.live.values()):
+        for record in list(self.executor.ledger.live.values()):
             if record.state is S.AWAITING:
                 self.executor.approve(record.id, self.now) if yes else self.executor.reject(record.id, "no", self.now)
         self._commit()
@@ -188,7 +188,7 @@ class Life(RuleBasedStateMachine):
         self.prober.well, self.sick = True, set()
         for _ in range(700):  # longer than an approval waits, and than the longest lease holds
             self._pass(1.0)
-        assert self.executor.live == {}
+        assert self.executor.ledger.live == {}
         kept = {key for key, record in self.disk.items() if record.state is S.CONFIRMED}
         left = {key for key, record in self.disk.items() if record.state is S.UNDO_FAILED}
         assert not any(self.disk[key].lease for key in kept)

@@ -16,6 +16,7 @@ from x0tta6bl4.catalog import (
 from x0tta6bl4.mape_k import commands
 from x0tta6bl4.mape_k.guards import Limits
 from x0tta6bl4.mape_k.inline import InlineWorker
+from x0tta6bl4.mape_k.ledger import RECENT
 from x0tta6bl4.model import (
     ActionState,
     Component,
@@ -64,7 +65,7 @@ def test_a_leak_is_found_repaired_proved_and_closed():
     assert bench.parts.store.open_incidents() == []
     assert bench.parts.store.statistics() == {("leak", "restart"): (1, 1)}
     assert [e.type for e in bench.parts.store.events()] == HEALED
-    assert bench.loop.executor.live == {}
+    assert bench.loop.executor.ledger.live == {}
 
 
 def test_a_leak_is_unusual_before_it_is_bad():
@@ -139,7 +140,7 @@ def test_what_a_person_approves_is_done():
     bench = Bench(limits=Limits(autonomy_default=Autonomy.APPROVE))
     bench.web.leaking = True
     bench.run(10)
-    (waiting,) = bench.loop.executor.live.values()
+    (waiting,) = bench.loop.executor.ledger.live.values()
     assert waiting.state is ActionState.AWAITING
     assert bench.loop.executor.approve(waiting.id, bench.clock.now())
     bench.run(20)
@@ -226,7 +227,7 @@ def test_a_restarted_loop_goes_on_with_its_lease_and_its_incident():
     bench.run(20)
     before = bench.said()
     bench.start()
-    assert len(bench.loop.knowledge.open) == len(bench.loop.executor.live) == 1
+    assert len(bench.loop.knowledge.open) == len(bench.loop.executor.ledger.live) == 1
     bench.run(20)
     assert [kind for kind, _ in bench.web.log] == ["shed-load"]
     assert bench.said() == before
@@ -262,7 +263,7 @@ def test_an_action_killed_between_commit_and_answer_is_not_issued_again():
     bench.start(worker=InlineWorker())  # killed; the order never left
     bench.run(0.5)
     assert bench.web.log == []
-    assert bench.loop.executor.live == {} or intended.id not in bench.loop.executor.live
+    assert bench.loop.executor.ledger.live == {} or intended.id not in bench.loop.executor.ledger.live
 
 
 # -- an undo that fails ---------------------------------------------------------------------------------------------
@@ -282,6 +283,9 @@ def test_what_nobody_can_take_back_holds_its_incident_open_until_a_person_closes
     assert (incident.severity, incident.state) == (Severity.CRITICAL, IncidentState.OPEN)
     assert incident.escalated.endswith("could not be undone: no longer needed; undoing it failed: it is stuck")
     assert bench.events[-1].data["severity"] == "critical"
+    (left,) = bench.loop.executor.ledger.recent
+    since = replace(left, incident="another", action=replace(left.action, target=Component("service", "other")))
+    bench.loop.executor.ledger.recent.extend(replace(since, id=f"later-{n}") for n in range(RECENT))
     done = list(bench.web.log)
     bench.web.demand = 2.0  # it is needed again, but its undo would bring back what was left
     bench.run(20)

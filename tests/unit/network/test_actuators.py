@@ -365,6 +365,25 @@ def test_two_orders_of_the_same_change_leave_nothing_behind_whichever_ends_first
     assert node.kernel.state() == before
 
 
+@pytest.mark.parametrize("taken_out", ["detach-interface", "stand-in-primary"])
+@pytest.mark.parametrize("setting", [REVERSIBLE[1], REVERSIBLE[2]], ids=lambda a: a.kind)
+@pytest.mark.parametrize("killed", [False, True], ids=["alive", "killed"])
+def test_a_setting_of_an_interface_that_was_taken_out_since_is_taken_back(setting, taken_out, killed, tmp_path):
+    """The interface is not there to be set: whatever brings it back brings back what was before."""
+    node = Node(tmp_path / "orders.json", hop_penalty=15, throughput_override_kbit=500)
+    before = node.kernel.state()
+    for action, ident in ((setting, "o1"), (Action(taken_out, PORT), "o2")):
+        node.actuator.apply(order(action, ident))
+        node.actuator.confirm(ident)
+    out = node.kernel.state()
+    assert node.actuator.undo("o1").did is Did.UNDONE
+    assert node.kernel.state() == out
+    if killed:
+        node.again().recover()
+    assert node.actuator.undo("o2").did is Did.UNDONE
+    assert node.kernel.state() == before
+
+
 def test_a_bounce_is_not_taken_back_because_another_followed():
     node = Node()
     for ident in ("o1", "o2"):
