@@ -26,8 +26,8 @@ from x0tta6bl4.mape_k.loop import Loop
 from x0tta6bl4.mape_k.parts import Parts
 from x0tta6bl4.model import ActionState, Component, Event, Iteration, Layout, Observation, Relation, Seconds, Window
 from x0tta6bl4.network import names, report, told
-from x0tta6bl4.network.actuators import IRREVERSIBLE
 from x0tta6bl4.network.catalog import mesh_catalog
+from x0tta6bl4.network.changes import IRREVERSIBLE
 from x0tta6bl4.ports import Store
 
 PATIENCE_S: Final = 4.0  # an agent acts within a second: what it has not done by then, it may not or cannot

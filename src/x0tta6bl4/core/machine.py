@@ -40,7 +40,7 @@ from x0tta6bl4.lab.participants import (
 from x0tta6bl4.mape_k import commands
 from x0tta6bl4.model import Iteration
 from x0tta6bl4.network import names
-from x0tta6bl4.network.actuators import KINDS
+from x0tta6bl4.network.changes import KINDS
 from x0tta6bl4.network.journal import FileJournal
 from x0tta6bl4.network.probe import Hellos
 from x0tta6bl4.network.sensors import KernelSensor

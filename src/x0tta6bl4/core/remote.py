@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from x0tta6bl4.model import Component, Did, Order, Outcome, Seconds
 from x0tta6bl4.network import names, told
-from x0tta6bl4.network.actuators import KINDS
+from x0tta6bl4.network.changes import KINDS
 from x0tta6bl4.network.report import Answer
 from x0tta6bl4.network.told import Instruction, Verb
 from x0tta6bl4.ports import Clock, Proof, Transport

@@ -10,41 +10,23 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final, TypeVar, cast
 
 from x0tta6bl4.errors import ConfigError, NotSupported, ResourceError
 from x0tta6bl4.model import Action, Component, Did, Order, Outcome, Seconds
-from x0tta6bl4.network import names
-from x0tta6bl4.network.journal import Applied, Before, Journal
-from x0tta6bl4.network.kernel import Interface, Kernel
+from x0tta6bl4.network.changes import IRREVERSIBLE, KINDS, SET_INTERFACE, TAKE_OUT, Changes, interface_of
+from x0tta6bl4.network.journal import Applied, Journal
+from x0tta6bl4.network.kernel import Kernel
 from x0tta6bl4.ports import Clock
 
 Method = TypeVar("Method", bound=Callable[..., Outcome])
-BOUNCE_S: Final = 1.2  # batman-adv drops the routes of an interface that is down within a second
 RETRY_S: Final = 1.0  # what the kernel refused to take back is tried again
 ENDED_MAX: Final = 1000
-TARGETS: Final = {  # kind of action -> kind of component it acts on
-    "detach-interface": "interface",
-    "stand-in-primary": "interface",
-    "set-hop-penalty": "interface",
-    "set-throughput-override": "interface",
-    "block-neighbour": "link",
-    "restore-mtu": "interface",
-    "bounce-interface": "interface",
-    "set-gw-mode": "node",
-    "set-orig-interval": "node",
-    "restart-service": "service",
-}
-KINDS: Final = frozenset(TARGETS)
-IRREVERSIBLE: Final = frozenset(("bounce-interface", "restart-service"))
 FOR_GOOD: Final = IRREVERSIBLE | {"restore-mtu"}  # once confirmed, hardly anybody takes it back
 FOR_GOOD_MAX: Final = 50  # so many of them are remembered
-SET_INTERFACE: Final = frozenset(("set-hop-penalty", "set-throughput-override"))
-TAKE_OUT: Final = frozenset(("detach-interface", "stand-in-primary"))
-OPTIONS: Final = ("hop_penalty", "throughput_override_kbit")
 
 
 def _one_at_a_time(method: Method) -> Method:
@@ -70,7 +52,8 @@ class NodeActuator:
         mac_of: Callable[[Component], str],
         journal: Journal | None = None,
     ) -> None:
-        self.node, self.kernel, self.clock, self.mac_of, self.journal = node, kernel, clock, mac_of, journal
+        self.node, self.kernel, self.clock, self.journal = node, kernel, clock, journal
+        self.changes = Changes(node, kernel, mac_of=mac_of, later=self._do_later)
         self.applied: dict[str, Applied] = {}
         self._later: list[tuple[Seconds, Callable[[], None]]] = []
         self._lock = threading.RLock()  # orders come on a worker's thread, dead-man timers on the loop's
@@ -93,9 +76,9 @@ class NodeActuator:
             return Outcome(order.id, Did.REFUSED, "the order has expired: it came too late to be begun")
         action = order.action
         try:
-            if TARGETS.get(action.kind) != action.target.kind or _acts_on(action.target) != self.node:
+            if not self.changes.concerns(action):
                 return Outcome(order.id, Did.REFUSED, f"{action.kind} on {action.target} is not for {self.node}")
-            before, change = self._prepare(action)
+            before, change = self.changes.prepare(action)
         except (ResourceError, NotSupported, ConfigError) as error:
             return Outcome(order.id, Did.FAILED, str(error))
         except (ValueError, KeyError, TypeError, IndexError) as error:
@@ -137,7 +120,7 @@ class NodeActuator:
         heir = self._heir(known)
         try:
             if heir is None or known.order.action.kind in IRREVERSIBLE:
-                self._undo(known.order.action, known.before)
+                self.changes.undo(known.order.action, known.before)
             else:  # its change stands, and restores one day what was before this one
                 heir.before = {**heir.before, **known.before}
         except (ResourceError, NotSupported, ConfigError) as error:
@@ -176,7 +159,7 @@ class NodeActuator:
     def _read_back(self, action: Action) -> tuple[Did, str]:
         """Without a journal: what is not as the action would leave it was not done; otherwise nobody can tell."""
         try:
-            before, _ = self._prepare(action)
+            before, _ = self.changes.prepare(action)
         except (ResourceError, NotSupported, ConfigError, ValueError, KeyError, TypeError, IndexError) as error:
             return Did.UNKNOWN, str(error)
         wanted = {"attached": 0.0} if action.kind in TAKE_OUT else action.parameters
@@ -224,6 +207,9 @@ class NodeActuator:
         self.applied.update((known.order.id, known) for known in self.journal.read(self.clock.now()))
         return [*self._forget_earlier_boots(self.kernel.boot_id()), *self._take_back_unproven()]
 
+    def _do_later(self, after_s: Seconds, call: Callable[[], None]) -> None:
+        self._later.append((self.clock.now() + after_s, call))
+
     def _forget_earlier_boots(self, boot: str) -> list[Outcome]:
         gone = [i for i, known in self.applied.items() if boot and known.boot and known.boot != boot]
         for order_id in gone:
@@ -234,126 +220,10 @@ class NodeActuator:
         unproven = [a.order for a in self.applied.values() if not a.confirmed]
         for order in unproven:
             if order.action.kind == "bounce-interface":  # the second half may never have come
-                self._later.append((self.clock.now(), self._up(_interface_of(order.action.target))))
+                self._do_later(0.0, self.changes.up(interface_of(order.action.target)))
                 self.expire()
         return [self.undo(order.id) for order in unproven if order.action.kind not in IRREVERSIBLE]
-
-    # -- doing --------------------------------------------------------------------------------------------------
-
-    def _interface(self, target: Component) -> Interface:
-        name = _interface_of(target)
-        for interface in self.kernel.interfaces():
-            if interface.name == name:
-                return interface
-        raise ConfigError("action.target", str(target), "a hard interface of this node")
-
-    def _up(self, name: str) -> Callable[[], None]:
-        return lambda: self.kernel.set_up(name, True)
-
-    def _prepare(self, action: Action) -> tuple[Before, Callable[[], None]]:
-        """What undo will restore, and the change itself; nothing is touched yet."""
-        kernel = self.kernel
-        if action.target.kind != "interface":
-            return self._prepare_others(action)
-        interface = self._interface(action.target)
-        name = interface.name
-        match action.kind:
-            case "detach-interface":
-                return _settings(interface), lambda: kernel.detach(name)
-            case "stand-in-primary":
-                if not interface.attached:
-                    raise ConfigError("action.target", str(action.target), "an attached hard interface")
-                return _settings(interface), lambda: kernel.stand_in(name, True)
-            case "set-hop-penalty" | "set-throughput-override":
-                option = OPTIONS[action.kind == "set-throughput-override"]
-                before, value = getattr(interface, option), int(action.parameters[option])
-                if before is None:
-                    raise ConfigError("action.target", str(action.target), "an attached hard interface")
-                return {option: before}, lambda: kernel.set_hardif(name, option, value)
-            case "restore-mtu":
-                mtu = int(action.parameters["mtu_bytes"])
-                return {"mtu_bytes": interface.mtu}, lambda: kernel.set_mtu(name, mtu)
-            case _:
-                return {}, lambda: self._bounce(name)
-
-    def _bounce(self, name: str) -> None:
-        self.kernel.set_up(name, False)
-        self._later.append((self.clock.now() + BOUNCE_S, self._up(name)))
-
-    def _prepare_others(self, action: Action) -> tuple[Before, Callable[[], None]]:
-        kernel = self.kernel
-        match action.kind:
-            case "block-neighbour":
-                interface, mac = self._far_end(action.target)
-                blocked = any(mac in i.blocked for i in kernel.interfaces() if i.name == interface)
-                return {"mac": mac, "blocked": float(blocked)}, lambda: kernel.block(interface, mac, True)
-            case "restart-service":
-                service = action.target.name.split(":", 1)[1]
-                return {}, lambda: kernel.restart_service(service)
-            case "set-gw-mode":
-                mode = str(action.parameters["gw_mode"])
-                return {"gw_mode": kernel.mesh().gw_mode}, lambda: kernel.set_mesh("gw_mode", mode)
-            case _:
-                interval = int(action.parameters["orig_interval_ms"])
-                before: Before = {"orig_interval_ms": kernel.mesh().orig_interval_ms}
-                return before, lambda: kernel.set_mesh("orig_interval_ms", interval)
-
-    def _undo(self, action: Action, before: Mapping[str, float | str]) -> None:
-        match action.kind:
-            case "detach-interface":
-                name = self._interface(action.target).name
-                if before.get("attached", 1.0):
-                    self.kernel.attach(name)
-                    self._set_again(action.target, before)
-            case "stand-in-primary":
-                self.kernel.stand_in(self._interface(action.target).name, False)
-                self._set_again(action.target, before)
-            case "set-hop-penalty" | "set-throughput-override":
-                self._set_again(action.target, before)
-            case "restore-mtu":
-                self.kernel.set_mtu(self._interface(action.target).name, int(before["mtu_bytes"]))
-            case "block-neighbour":
-                interface, mac = names.ends(action.target)[1][1], str(before["mac"])
-                self.kernel.block(interface, mac, bool(before.get("blocked", 0.0)))
-            case "set-gw-mode" | "set-orig-interval":
-                for option, value in before.items():
-                    self.kernel.set_mesh(option, value if isinstance(value, str) else int(value))
-            case _:
-                raise NotSupported(f"{action.kind} cannot be undone")
-
-    def _set_again(self, target: Component, before: Mapping[str, float | str]) -> None:
-        interface = self._interface(target)
-        for option in OPTIONS:
-            if option in before and getattr(interface, option) != before[option]:
-                self.kernel.set_hardif(interface.name, option, int(before[option]))
-
-    def _far_end(self, link: Component) -> tuple[str, str]:
-        """(own interface, MAC of the neighbour) of a link towards this node."""
-        source, target = names.ends(link)
-        mac = self.mac_of(names.interface(*source))
-        if not mac:
-            allowed = f"a link towards {self.node} from a neighbour with a known MAC"
-            raise ConfigError("action.target", str(link), allowed)
-        return target[1], mac
 
     def _write(self) -> None:
         if self.journal is not None:
             self.journal.write(self.applied.values())
-
-
-def _acts_on(target: Component) -> str:
-    """The node whose settings an action on `target` changes: for a link the one that hears it."""
-    return names.ends(target)[1][0] if target.kind == "link" else names.owner(target)
-
-
-def _interface_of(target: Component) -> str:
-    return target.name.split(":", 1)[1]
-
-
-def _settings(interface: Interface) -> Before:
-    settings: Before = {"attached": float(interface.attached)}
-    for option in OPTIONS:
-        value = getattr(interface, option)
-        if value is not None:
-            settings[option] = value
-    return settings

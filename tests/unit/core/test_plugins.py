@@ -34,8 +34,8 @@ from x0tta6bl4.mape_k.memory import MemoryStore
 from x0tta6bl4.mape_k.planner import SuccessRanker
 from x0tta6bl4.model import Component
 from x0tta6bl4.network import names
-from x0tta6bl4.network.actuators import KINDS
 from x0tta6bl4.network.catalog import mesh_catalog
+from x0tta6bl4.network.changes import KINDS
 from x0tta6bl4.testing import candidates, catalogue_laws, guard_laws, proposal, ranker_laws, situation
 
 HEAT = Path(__file__).resolve().parents[3] / "examples" / "x0t-plugin-heat"

@@ -9,7 +9,8 @@ from fakes import FakeKernel, ManualClock
 from x0tta6bl4.errors import ConfigError, NotSupported, Permanent, Temporary
 from x0tta6bl4.model import Action, Component, Did, Order
 from x0tta6bl4.network import linux, names
-from x0tta6bl4.network.actuators import BOUNCE_S, KINDS, RETRY_S, NodeActuator
+from x0tta6bl4.network.actuators import RETRY_S, NodeActuator
+from x0tta6bl4.network.changes import BOUNCE_S, KINDS
 from x0tta6bl4.network.journal import FileJournal
 
 PORT = names.interface("n1", "v2")

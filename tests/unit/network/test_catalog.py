@@ -6,8 +6,8 @@ import pytest
 
 from x0tta6bl4.catalog import Autonomy, Expect, Mode, Scope
 from x0tta6bl4.errors import ConfigError
-from x0tta6bl4.network.actuators import IRREVERSIBLE, TARGETS
 from x0tta6bl4.network.catalog import CAUSES, SYMPTOMS, mesh_catalog
+from x0tta6bl4.network.changes import IRREVERSIBLE, TARGETS
 
 
 def test_a_symptom_of_an_undeclared_metric_is_refused():
