@@ -6,7 +6,6 @@ import functools
 import gzip
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, fields, is_dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import x0tta6bl4
 from x0tta6bl4.errors import ConfigError
+from x0tta6bl4.files import replace_file
 from x0tta6bl4.lab.judge import FaultScore, RunScore
 from x0tta6bl4.lab.record import FaultRecord, PairRecord, RunRecord, Step, Truth
 
@@ -71,21 +71,11 @@ def score_from_dict(document: Mapping[str, object]) -> RunScore:
     return RunScore(**values, faults=tuple(FaultScore(**fault) for fault in faults))  # type: ignore[arg-type]
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace the file whole: a reader sees the old or the new one, a kill leaves one of them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + f".{os.getpid()}.part")
-    with beside.open("wb") as out:
-        out.write(data)
-        out.flush()
-        os.fsync(out.fileno())
-    beside.replace(path)
-
-
 def keep_record(directory: Path, key: str, run: RunRecord) -> None:
     """Keep one run's record, compressed, under its key."""
+    directory.mkdir(parents=True, exist_ok=True)
     # mtime=0: the same record gives the same bytes.
-    write_atomically(directory / f"{key}.json.gz", gzip.compress(record_to_json(run).encode(), 6, mtime=0))
+    replace_file(directory / f"{key}.json.gz", gzip.compress(record_to_json(run).encode(), 6, mtime=0))
 
 
 def kept_record(directory: Path, key: str) -> RunRecord | None:

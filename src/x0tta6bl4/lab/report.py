@@ -8,8 +8,8 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from x0tta6bl4.files import replace_file
 from x0tta6bl4.lab import timeline
-from x0tta6bl4.lab.archive import write_atomically
 from x0tta6bl4.lab.judge import FaultScore, RunScore
 from x0tta6bl4.lab.record import RunRecord
 from x0tta6bl4.lab.report_style import STYLE
@@ -49,7 +49,8 @@ def write(report_dir: Path, scores: Sequence[RunScore], records: Iterable[RunRec
     are taken. Raises OSError where the directory cannot be written.
     """
     path = report_dir / "index.html"
-    write_atomically(path, page(scores, records).encode())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, page(scores, records).encode())
     return path
 
 

@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from x0tta6bl4.errors import ConfigError, ResourceError
+from x0tta6bl4.files import replace_file
 from x0tta6bl4.lab import archive, pool
 from x0tta6bl4.lab.judge import FaultScore, RunScore, judge
 from x0tta6bl4.lab.record import PairRecord, RunRecord
@@ -316,5 +317,6 @@ def _write(json_path: Path, keep: Mapping[str, RunScore], tasks: Sequence[Task])
         "total": total(wanted),
         "other_runs": [archive.score_to_dict(one) for key, one in keep.items() if key not in asked],
     }
-    archive.write_atomically(json_path, json.dumps(document, indent=1, default=str).encode())
+    json_path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(json_path, json.dumps(document, indent=1, default=str).encode())
     return document

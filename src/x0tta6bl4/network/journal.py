@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from x0tta6bl4.errors import ConfigError
+from x0tta6bl4.files import replace_file
 from x0tta6bl4.model import Action, Component, Order, Seconds
 
 Before = dict[str, float | str]
@@ -53,12 +53,7 @@ class FileJournal:
 
     def write(self, applied: Iterable[Applied]) -> None:
         """Replace the file, whole or not at all; raises OSError."""
-        temporary = self.path.with_suffix(".new")
-        with temporary.open("w") as file:
-            file.write(_text(applied))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.path)
+        replace_file(self.path, _text(applied).encode())
 
     def read(self, now: Seconds) -> list[Applied]:
         """What is in the file; raises ConfigError where it is no journal."""

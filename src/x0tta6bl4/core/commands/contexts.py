@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import stat
 import tomllib
 from dataclasses import asdict, dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from x0tta6bl4.client.wire import checked
 from x0tta6bl4.core.commands.toml import toml
 from x0tta6bl4.errors import ConfigError
+from x0tta6bl4.files import replace_file
 
 NAME = re.compile(r"^[A-Za-z0-9_.-]{1,64}$")
 VARIABLE = "X0T_CONTEXT"
@@ -76,13 +76,10 @@ def write(contexts: Contexts) -> None:
     """Replace the file as a whole, mode 0600; raises ConfigError where that cannot be done."""
     path = place()
     tables = {name: {k: v for k, v in asdict(one).items() if v} for name, one in sorted(contexts.known.items())}
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    text = toml({"use": {"context": contexts.current}, "context": tables}) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(toml({"use": {"context": contexts.current}, "context": tables}) + "\n")
-        draft.replace(path)
+        replace_file(path, text.encode(), 0o600)
     except OSError as error:
         raise ConfigError("contexts", str(path), f"a path that can be written ({error.strerror})") from None
 

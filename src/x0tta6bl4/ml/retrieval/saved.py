@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 from x0tta6bl4.errors import ConfigError, ProtocolError, StoreError
+from x0tta6bl4.files import replace_file
 from x0tta6bl4.ml.retrieval.learn import Learned
 from x0tta6bl4.ml.retrieval.ports import Feedback
 from x0tta6bl4.ml.retrieval.values import Document
@@ -40,12 +40,9 @@ class Saved:
             "feedback": [asdict(one) for one in self.feedback],
             "learned": base64.b64encode(self.learned).decode("ascii"),
         }
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            beside.write_text(json.dumps(told, ensure_ascii=False), encoding="utf-8")
-            beside.replace(path)
+            replace_file(path, json.dumps(told, ensure_ascii=False).encode())
         except OSError as error:
-            beside.unlink(missing_ok=True)
             raise StoreError(f"knowledge: {path} cannot be written: {error.strerror}") from error
 
     @classmethod
