@@ -143,10 +143,11 @@ class Analyzer:
             diagnoses.append(parted)
             left -= self.covers(parted.cause)
         hypotheses = self._hypotheses(left, by_sign, now)
+        easing = {sign for sign in left if self.symptoms.easing(*sign)}
         while left:
             # what another verdict explains is no reason for a second one
             standing = [h for h in hypotheses if not h.shows.isdisjoint(left)]
-            ranked = sorted(standing, key=lambda h: self._rank(h, left), reverse=True)
+            ranked = sorted(standing, key=lambda h: self._rank(h, left - easing), reverse=True)
             best = ranked[0] if ranked else None
             explained = set() if best is None else {(s.code, s.component) for s in best.explains} & left
             if best is None or not explained:
@@ -163,6 +164,7 @@ class Analyzer:
 
     @staticmethod
     def _rank(hypothesis: Hypothesis, left: set[Sign]) -> tuple[int, int, float, str]:
+        """left: what is to be explained, but for what is well again by its newest reading and about to go."""
         gain = sum((s.code, s.component) in left for s in hypothesis.explains)
         return (gain, int(hypothesis.whole), hypothesis.rule.prior, str(hypothesis.component))
 

@@ -299,3 +299,20 @@ def test_where_every_link_is_silent_the_node_is_dead_not_its_agent():
     rig.set(names.node("n3"), report_age_ms=rig.since(3.0))
     rig.run(3.1, 8.0)
     assert rig.verdicts() == ["node-down node/n3"]
+
+
+def test_a_report_that_is_back_does_not_decide_between_two_causes():
+    """n5 is heard again and tells that n4 is silent: that n5 was not heard makes the link no likelier than the node."""
+    rig = MeshRig("n1-n2 n2-n3 n3-n4 n4-n5 n5-n1")
+    rig.run(0.0, 2.0)
+    rig.kill("n4", 2.0)
+    rig.set(rig.link("n4", "n5"), **dict.fromkeys(rig.LINK))
+    rig.set(names.node("n5"), report_age_ms=rig.since(2.0))
+    rig.run(2.1, 5.0)
+    rig.silence("n4", "n5", 2.0)
+    rig.set(names.node("n5"), report_age_ms=100.0)
+    rig.step(5.1)
+    free = {("link-silent", rig.link("n4", "n5")), ("node-silent", names.node("n5"))}
+    assert free <= {(symptom.code, symptom.component) for symptom in rig.active}
+    (diagnosis,) = rig.analyzer.diagnose(rig.active, free, 5.4)
+    assert (diagnosis.cause.code, diagnosis.cause.component) == ("node-down", names.node("n4"))
