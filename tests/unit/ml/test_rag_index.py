@@ -304,6 +304,25 @@ def test_of_a_named_document_the_first_passage_is_shown_unless_a_section_is_name
     assert [hit.passage.number for hit in found.values()] == [0, 1, 2]
 
 
+def test_a_name_goes_with_the_text_that_gave_it(index):
+    """Also where the text before is still among those that the next rebuild forgets."""
+    others = [Document(f"other-{n}", f"# Page {n}\nNothing of it.") for n in range(20)]
+    old = [Document("mast", "# Mast\nIt is loose.", {"aliases": ["OldMast"]})]
+    index.add([*others, *old])
+    assert [hit.exact for hit in index.search("OldMast", 1)] == [True]
+    index.add([Document("mast", "# Mast\nIt is fast again.")])
+    assert not any(hit.exact for hit in index.search("OldMast"))
+
+
+def test_removed_documents_do_not_make_a_name_a_common_one(index):
+    others = [Document(f"other-{n}", f"# Page {n}\nNothing of it.") for n in range(60)]
+    namesakes = [Document(f"mast-{n}", "# Mast\nIt is loose.", {"aliases": ["OldMast"]}) for n in range(5)]
+    index.add([*others, *namesakes])
+    assert not any(hit.exact for hit in index.search("OldMast"))
+    index.remove([one.id for one in namesakes[1:]])
+    assert [hit.passage.document.id for hit in index.search("OldMast") if hit.exact] == ["mast-0"]
+
+
 def test_an_alias_may_be_a_whole_sentence(index):
     index.add([Document("rain", "# Rain\nDishes drown.", {"aliases": ["the dish on the roof is full of water"]})])
     assert index.search("help, the dish on the roof is full of water")[0].exact

@@ -278,12 +278,10 @@ class Index:
 def _named(state: _State, query: str) -> dict[str, int]:
     """The documents that the query names, by id, and which passage of each."""
     found: dict[str, int] = {}
-    base, tail = state.base.named, state.tail.named
     for name in identifiers(query, state.base.phrases, state.tail.phrases):
-        if name in base or name in tail:
-            bearers = dict((*base.get(name, ()), *tail.get(name, ())))
-            if len(bearers) <= _NAMESAKES_MAX:
-                found |= bearers
+        bearers = dict(one for part in state.parts if name in part.named for one in part.bearers(name))
+        if len(bearers) <= _NAMESAKES_MAX:
+            found |= bearers
     return found
 
 

@@ -88,6 +88,10 @@ class Segment:
         """The entries that are alive, in order."""
         return [entry for entry, alive in zip(self.entries, self.alive, strict=True) if alive]
 
+    def bearers(self, name: str) -> list[tuple[str, int]]:
+        """The documents that bear a name, but for those that are dead, and which passage of each it is."""
+        return [(document, number) for document, number in self.named[name] if self.alive[self.rows[document].start]]
+
     def scores(
         self, question: Question, weights: Weights, where: Where, k: int, also: Sequence[int] = ()
     ) -> tuple[Numbers, Floats]:
