@@ -6,6 +6,8 @@ later: a stand-in begins with another sequence number, which a mesh younger than
 (BATADV_RESET_PROTECTION_MS).
 """
 
+import statistics
+
 import pytest
 
 from x0tta6bl4.core.wiring import factory
@@ -54,19 +56,19 @@ def measured(guest, scenario):
     pytest.skip(f"the machine is too busy to measure: {record.invalid}")
 
 
-def is_healed(fault, within_s):
-    """Found, named and recovered, and no client suffered for longer than `within_s`."""
-    late_s = fault.ttr_s if fault.recovered else 0.0  # clients that never noticed had nothing to recover from
-    return fault.detected and fault.cause_top1 and fault.recovered is not False and max(late_s, fault.bad_s) <= within_s
+def healed_s(fault):
+    """How long clients suffered from a fault that was recovered: not at all where it was healed before they noticed."""
+    return fault.ttr_s if fault.hurt_pairs else 0.0
 
 
 @pytest.mark.parametrize(("name", "algorithm"), FAULTS)
 def test_a_fault_is_healed(guest, name, algorithm):
-    """In most of three runs, as the project promises; where the first goes well, one is enough."""
+    """By the median of three runs, as the project promises; where the first is within the limit, one is enough."""
     fault, within_s = FAULTS[name, algorithm]
     scenario = load(name).variant(algorithm=algorithm, timeline=[{**EARLY, **fault}])
     runs = [measured(guest, scenario)]
-    if not is_healed(runs[0], within_s):
+    if runs[0].recovered is False or healed_s(runs[0]) > within_s:
         runs += [measured(guest, scenario) for _ in range(2)]
-    missed = [run for run in runs if not is_healed(run, within_s)]
-    assert 2 * len(missed) < len(runs), missed
+    assert all(run.detected and run.cause_top1 and run.recovered is not False for run in runs), runs
+    assert all(run.bad_s <= within_s for run in runs), runs
+    assert statistics.median(map(healed_s, runs)) <= within_s, runs

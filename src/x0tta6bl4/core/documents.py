@@ -208,7 +208,7 @@ def iteration(one: Pass) -> dict[str, Any]:
         "id": one.id,
         "number": one.number,
         "epoch": one.epoch,
-        "at_utc": round(one.at_utc, 3),
+        "at_utc": one.at_utc,
         "readings": one.readings,
         "phase_s": plain(one.phase_s),
         "errors": plain(one.errors),
