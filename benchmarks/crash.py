@@ -79,9 +79,9 @@ def agent_over(folder: Path, kernel: FileKernel, faults: Faults, store: SqlStore
     )
     loop = agent.loop
     loop.knowledge.hold_down_s = 0.4
-    catalog = loop.executor.catalog
+    catalog = loop.executor.ledger.catalog
     quick = tuple(replace(kind, prove_s=PROVE_S, cool_down_s=0.5) for kind in catalog.actions)
-    loop.executor.catalog = loop.planner.catalog = replace(catalog, actions=quick)
+    loop.executor.ledger.catalog = loop.planner.catalog = replace(catalog, actions=quick)
     carry_out = agent.actuator.apply
 
     def apply(order: Order) -> Any:

@@ -55,7 +55,7 @@ class Executor:
         limits: Limits,
         epoch: int = 0,
     ) -> None:
-        self.catalog, self.prober, self.calls = catalog, prober, Calls(worker)
+        self.prober, self.calls = prober, Calls(worker)
         self.by_kind = {kind: actuator for actuator in actuators for kind in actuator.kinds}
         self.origin, self.new_id, self.seen_well, self.epoch = origin, new_id, seen_well, epoch
         self.limits = limits
@@ -78,13 +78,13 @@ class Executor:
 
     def offer(self, catalog: Catalog, actuator: Actuator, kinds: Iterable[str]) -> None:
         """From now on these kinds are carried out by `actuator`; `catalog` knows them."""
-        self.catalog = self.ledger.catalog = catalog
+        self.ledger.catalog = catalog
         self.by_kind.update(dict.fromkeys(kinds, actuator))
 
     def propose(self, incident: str, proposal: Proposal, now: Seconds) -> ActionRecord:
         """Start the life of one action; it is intended at once where its kind may act by itself."""
         action = proposal.action
-        kind = self.catalog.action[action.kind]
+        kind = self.ledger.catalog.action[action.kind]
         level = self.limits.level(kind)
         state = BEGINS.get(level, ActionState.REFUSED)
         record = ActionRecord(
@@ -182,7 +182,7 @@ class Executor:
         self.ledger.keep(replace(record, state=ActionState.PROVING, at=now))
 
     def _prove(self, record: ActionRecord, now: Seconds) -> None:
-        kind = self.catalog.action[record.action.kind]
+        kind = self.ledger.catalog.action[record.action.kind]
         applied = record.applied_at if record.applied_at is not None else record.at
         if record.witnesses:
             self.prober.watch(record.id, record.witnesses, now)
@@ -281,14 +281,14 @@ class Executor:
     # -- small parts --------------------------------------------------------------------------------------------
 
     def _order(self, record: ActionRecord) -> Order:
-        kind = self.catalog.action[record.action.kind]
+        kind = self.ledger.catalog.action[record.action.kind]
         deadman_s = kind.prove_s + DEADMAN_SLACK_S
         return Order(record.id, self.origin, self.epoch, record.action, deadman_s, EXPIRES_S, record.witnesses)
 
     def _hold(self, action: Action, now: Seconds) -> Seconds:
         """The lease's hold grows with flapping: doubled for every lease on this target that was lately reverted."""
         lately = self.ledger.reverted_lately(action.target, now)
-        least = self.catalog.action[action.kind].hold_min_s
+        least = self.ledger.catalog.action[action.kind].hold_min_s
         return float(min(max(self.limits.hold_s * 2**lately, least), self.limits.hold_s_max))
 
     def _ask(self, verb: str, record: ActionRecord, now: Seconds, until: Seconds = FOREVER) -> None:
