@@ -86,13 +86,14 @@ class Agent:
         new_id: Callable[[], str],
         settings: AgentSettings | None = None,
         *,
+        see: Callable[[Iteration], None] = lambda iteration: None,
         plugged: Plugged | None = None,
     ) -> None:
         self.settings = settings or AgentSettings()
-        self.ports, self.worker = ports, worker
+        self.ports, self.worker, self.see = ports, worker, see
         self.period_s = self.settings.tick_s
         self.inventory = inventory_of(ports.inventory)
-        self.boot = ports.kernel.boot_id()
+        self.boots = {ports.name: ports.kernel.boot_id()}
         self.hellos = Hellos(
             ports.name,
             ports.wire,
@@ -198,6 +199,7 @@ class Agent:
             self._told = told
             self._next_report = now + self.settings.report_s
             self._report(now, urgent=urgent)
+        self.see(iteration)
 
     def _hear_controller(self, payload: bytes, at: Seconds, now: Seconds) -> None:
         try:
@@ -278,7 +280,7 @@ class Agent:
         self._seq += 1
         said = report.Report(
             node=self.ports.name,
-            boot=self.boot,
+            boot=self.boots[self.ports.name],
             seq=self._seq,
             readings=self._readings(now),
             actions=tuple(self._actions(now)),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import random
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -30,7 +30,7 @@ from x0tta6bl4.core.store.times import DAY_S
 from x0tta6bl4.core.view import Publisher, Source
 from x0tta6bl4.core.watched import watched
 from x0tta6bl4.core.workers import ThreadWorker
-from x0tta6bl4.errors import ConfigError, StoreError
+from x0tta6bl4.errors import ConfigError, Permanent, StoreError
 from x0tta6bl4.lab.participants import (
     CONTROLLER,
     ControllerPorts,
@@ -45,7 +45,7 @@ from x0tta6bl4.network.journal import FileJournal
 from x0tta6bl4.network.probe import Hellos
 from x0tta6bl4.network.sensors import KernelSensor
 
-NETWORK = Path("/sys/class/net")
+MESH_KIND = "batadv"
 STATE_OF_SYSTEM = ("systemctl", "is-system-running")
 REBOOT_S = 120.0  # a node that says goodbye is expected back within this time
 
@@ -78,17 +78,25 @@ def store_url(settings: Settings, *, agent: bool) -> str:
     return f"sqlite:///{settings.store.path / 'agent.db'}" if agent else settings.store.database
 
 
-def present(interface: str, network: Path = NETWORK) -> bool:
-    """Is there a batman-adv mesh interface of this name?"""
-    try:
-        return "DEVTYPE=batadv" in (network / interface / "uevent").read_text(encoding="ascii")
-    except OSError:
+def present(interface: str) -> bool:
+    """Is there a batman-adv mesh interface of this name? Asks the kernel: /sys does not tell the kind of each one.
+
+    Raises Temporary, NotSupported where the kernel does not answer.
+    """
+    if sys.platform != "linux":
         return False
+    links: Any = importlib.import_module("x0tta6bl4.network.links").Links()
+    try:
+        return bool(links.get(interface).kind == MESH_KIND)
+    except Permanent:
+        return False
+    finally:
+        links.close()
 
 
-def this_machine(settings: Settings, network: Path = NETWORK) -> Source | None:
+def this_machine(settings: Settings, present: Callable[[str], bool] = present) -> Source | None:
     """A source over this machine's mesh; None where it has none. Raises ConfigError like `inventory`."""
-    if not present(settings.mesh.interface, network):
+    if not present(settings.mesh.interface):
         return None
     return MachineSource(settings)
 
@@ -132,7 +140,8 @@ class MachineSource:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings = with_inventory(settings)
         self.me, self.seat, self.nodes, self._peers = inventory(settings)
-        self.title = f"mesh {settings.mesh.interface} of {self.me}" + (", controller" if self.me == self.seat else "")
+        role = "controller" if self.me == self.seat else f"agent; the controller is at {self.seat}"
+        self.title = f"mesh {settings.mesh.interface} of {self.me}, {role}"
         self._clock = SystemClock()
         self._random = random.SystemRandom()
         self._plugged = self._plug(load(settings.plugins.enabled))
@@ -171,8 +180,9 @@ class MachineSource:
             self._failure = f"{type(error).__name__}: {error}"
 
     def _loop(self, stack: ExitStack, publisher: Publisher) -> None:
-        members = [self._member(stack, self.me, self._agent)]
-        if self.me == self.seat:
+        shown = None if self.me == self.seat else publisher
+        members = [self._member(stack, self.me, partial(self._agent, publisher=shown))]
+        if shown is None:
             members.append(self._member(stack, CONTROLLER, partial(self._controller, publisher=publisher)))
         while not self._stop.wait(self._settings.loop.tick_s):
             now = self._clock.now()
@@ -205,7 +215,8 @@ class MachineSource:
     def _ids(self) -> Ids:
         return Ids(self._clock, self._random)
 
-    def _agent(self, stack: ExitStack, store: SqlStore, _: Blocks) -> Agent:
+    def _agent(self, stack: ExitStack, store: SqlStore, blocks: Blocks, publisher: Publisher | None) -> Agent:
+        """publisher: who is shown what this agent sees, where there is no controller beside it that sees more."""
         linux, sockets = (importlib.import_module(f"x0tta6bl4.network.{name}") for name in ("linux", "sockets"))
         mine = next(node for node in self.nodes if node.name == self.me)
         mesh_if, ports = self._settings.mesh.interface, [declared.name for declared in mine.interfaces]
@@ -232,7 +243,20 @@ class MachineSource:
             plugged=self._plugged[Scope.NODE],
         )
         stack.callback(leave, agent)
+        if publisher is not None:
+            self._show(agent, store, blocks, publisher)
         return agent
+
+    def _show(self, agent: Agent, store: SqlStore, blocks: Blocks, publisher: Publisher) -> None:
+        """Let people read what this agent sees and did. It takes no commands: people's word comes by the controller."""
+
+        def told(iteration: Iteration) -> None:
+            publisher.publish(iteration, mesh_view(agent, iteration, at=iteration.at, backend="mesh"))
+
+        agent.see = told
+        where = f"{self.seat} ({self._peers[self.seat]})"
+        publisher.commands.elsewhere = f"{self.me} runs an agent only: ask the controller at {where}"
+        publisher.archive = StoreArchive(store, blocks, self._clock, publisher.archive)
 
     def _controller(self, stack: ExitStack, store: SqlStore, blocks: Blocks, publisher: Publisher) -> Controller:
         sockets = importlib.import_module("x0tta6bl4.network.sockets")

@@ -1,10 +1,11 @@
-"""What the controller believes about the mesh, as people look at it."""
+"""What the controller, or a node's agent by itself, believes about the mesh, as people look at it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
 from x0tta6bl4.catalog import View
+from x0tta6bl4.core.agent import Agent
 from x0tta6bl4.core.controller import Controller
 from x0tta6bl4.core.view import (
     ClientView,
@@ -27,7 +28,7 @@ LOSS_SHOWN = 0.05
 
 
 def mesh_view(
-    controller: Controller,
+    believer: Controller | Agent,
     iteration: Iteration,
     *,
     at: Seconds,
@@ -39,21 +40,22 @@ def mesh_view(
 
     at: the time to show (the lab's, where it has one of its own).
     """
-    view = controller.loop.state.view(iteration.at)
+    view = believer.loop.state.view(iteration.at)
     blamed = {
         incident.cause.component
         for incident in iteration.incidents
         if incident.state is not IncidentState.CLOSED and incident.cause.component.kind == "node"
     }
     ill = {symptom.component for symptom in iteration.symptoms}
-    inventory = controller.ports.inventory
+    inventory = believer.ports.inventory
     names = {node.name for node in inventory}
+    here = believer.ports.name if isinstance(believer, Agent) else ""
     return MeshView(
         at=at,
         backend=backend,
         algorithm=inventory[0].algorithm if inventory else "",
-        seat=controller.ports.seat,
-        nodes=tuple(_node(view, node, controller.boots.get(node.name, ""), blamed) for node in inventory),
+        seat=believer.ports.seat,
+        nodes=tuple(_node(view, node, believer.boots.get(node.name, ""), blamed, here) for node in inventory),
         links=tuple(
             link
             for component in sorted(view.components("link"))
@@ -62,17 +64,17 @@ def mesh_view(
         clients=tuple(clients),
         faults=tuple(faults),
         inventory=tuple(inventory),
-        routes=_routes(controller, names),
-        control=control_view(controller.loop, controller.settings.limits),
-        at_utc=controller.ports.clock.utc(),
+        routes=_routes(believer.loop, names),
+        control=control_view(believer.loop, believer.settings.limits),
+        at_utc=believer.ports.clock.utc(),
     )
 
 
-def _routes(controller: Controller, names: Collection[str]) -> dict[str, Mapping[str, str]]:
+def _routes(loop: Loop, names: Collection[str]) -> dict[str, Mapping[str, str]]:
     """Each node's routing table as it was reported last; a report replaces the whole table, so it may be shared."""
     found = {}
     for name in names:
-        table = controller.loop.columns.fact(Component("node", name), "routes")
+        table = loop.columns.fact(Component("node", name), "routes")
         if isinstance(table, Mapping):
             found[name] = table
     return found
@@ -103,9 +105,10 @@ def control_view(loop: Loop, declared: Limits) -> ControlView:
     )
 
 
-def _node(view: View, node: DeclaredNode, boot: str, blamed: set[Component]) -> NodeView:
+def _node(view: View, node: DeclaredNode, boot: str, blamed: set[Component], here: str) -> NodeView:
+    """here: the node whose own agent believes this; it needs no report of itself."""
     component = Component("node", node.name)
-    age_ms = view.value(component, "report_age_ms")
+    age_ms = 0.0 if node.name == here else view.value(component, "report_age_ms")
     if component in blamed:
         state = "down"
     elif age_ms is None:

@@ -49,16 +49,20 @@ class Control:
 
 
 class Commands:
-    """A queue between any thread and the loop's."""
+    """A queue between any thread and the loop's. elsewhere: who to ask, where no loop here takes commands."""
 
     def __init__(self) -> None:
+        self.elsewhere = ""
         self._queue: deque[tuple[Command[Any], Future[Any]]] = deque()
         self._kept: list[tuple[Future[Any], object]] = []
 
     def post(self, command: Command[T]) -> Future[T]:
-        """Ask; the future can be cancelled until the loop has taken the command up."""
+        """Ask; the future can be cancelled until the loop has taken the command up. `Conflict` where none will."""
         answer: Future[T] = Future()
-        self._queue.append((command, answer))
+        if self.elsewhere:
+            answer.set_exception(Conflict(self.elsewhere))
+        else:
+            self._queue.append((command, answer))
         return answer
 
     @property

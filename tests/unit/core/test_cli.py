@@ -259,6 +259,11 @@ def test_config_node_prints_what_the_inventory_wants(capsys, tmp_path, monkeypat
 def test_the_machine_itself_is_asked(tmp_path):
     assert config.address_of("lo") == "127.0.0.1"
     assert config.address_of("x0t-none") == ""
+    assert config.address_on_mesh("x0t-none", tmp_path) == ""
+    (tmp_path / "lo").mkdir()
+    (tmp_path / "bat0").mkdir()
+    (tmp_path / "bat0" / "master").symlink_to("../lo")  # a port of a bridge: the bridge has the address
+    assert config.address_on_mesh("bat0", tmp_path) == "127.0.0.1"
     (tmp_path / "wlan0" / "phy80211").mkdir(parents=True)
     assert config.is_radio("wlan0", tmp_path)
     assert not config.is_radio("eth0", tmp_path)

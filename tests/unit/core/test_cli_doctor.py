@@ -11,6 +11,7 @@ from x0tta6bl4 import cli
 from x0tta6bl4.core.commands import checks, checks_mesh
 from x0tta6bl4.core.commands.checks import Level
 from x0tta6bl4.core.commands.output import Exit
+from x0tta6bl4.core.setting_groups import MeshSettings
 from x0tta6bl4.core.settings import Settings
 from x0tta6bl4.network.kernel import Interface, Mesh
 
@@ -152,6 +153,32 @@ def test_mtu():
     assert (small.level, small.what) == (Level.WARN, "v1 has MTU 1500")
     assert "ip link set v1 mtu 1560" in small.mend
     assert checks_mesh.mtu([port(attached=False)]).level is Level.FAIL
+
+
+def test_the_inventory_is_compared_with_the_kernel():
+    declared = [{"name": "v1", "mac": "02:00:00:00:00:01"}, {"name": "v2", "mac": "02:00:00:00:00:02"}]
+    mesh = MeshSettings(node="roof", inventory=[{"name": "roof", "ip": "10.9.0.1", "interfaces": declared}])
+    same = Interface("v2", 2, "02:00:00:00:00:02", True, mtu=1560, attached=True, active=True, primary=False)
+    assert checks_mesh.inventory(mesh, [port(), same], "10.9.0.1").level is Level.OK
+    found = checks_mesh.inventory(mesh, [port("v2"), port("v3"), port("v4", attached=False)], "")
+    assert found.what == (
+        "its address on the mesh is none, declared is 10.9.0.1; v1 is declared, but not here; "
+        "v2 has MAC 02:00:00:00:00:01, declared is 02:00:00:00:00:02; "
+        "v3 is attached, but not declared"
+    )
+    assert (found.level, "x0t config node" in found.mend) == (Level.FAIL, True)
+    assert checks_mesh.inventory(MeshSettings(node="barn"), [], "").what == "barn is not declared"
+
+
+def test_hellos_need_a_link_local_address(tmp_path):
+    table = tmp_path / "if_inet6"
+    table.write_text(
+        "fe800000000000000000000000000001 02 40 20 80       v1\n00000000000000000000000000000001 01 80 10 80       lo\n"
+    )
+    assert checks_mesh.hellos([port(), port("d", dummy=True), port("v3", attached=False)], table).level is Level.OK
+    mute = checks_mesh.hellos([port(), port("v2")], table)
+    assert (mute.level, mute.mend) == (Level.FAIL, "sysctl -w net.ipv6.conf.v2.disable_ipv6=0")
+    assert "v1, v2" in checks_mesh.hellos([port(), port("v2")], tmp_path / "none").what
 
 
 def test_primary_and_loop_avoidance():

@@ -5,17 +5,23 @@ import random
 import sqlite3
 import time
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from x0tta6bl4.core import wiring
 from x0tta6bl4.core.controller import Controller
 from x0tta6bl4.core.machine import REBOOT_S, MachineSource, going_down, leave, withdraw
 from x0tta6bl4.core.settings import Settings
+from x0tta6bl4.core.state import State
 from x0tta6bl4.core.store import Blocks, SqlStore
 from x0tta6bl4.errors import ConfigError
+from x0tta6bl4.lab import scenarios
 from x0tta6bl4.lab.participants import CONTROLLER, ControllerPorts
+from x0tta6bl4.lab.sim.runner import Simulation
+from x0tta6bl4.mape_k.commands import Conflict
 from x0tta6bl4.mape_k.inline import InlineWorker
 from x0tta6bl4.model import Action, Component, Did, Order
 from x0tta6bl4.network.actuators import NodeActuator
@@ -148,6 +154,58 @@ def test_readings_lie_in_blocks(tmp_path):
     blocks.close()
     assert len(series.mean) >= 5
     assert series.mean[-1] > series.mean[0]
+
+
+@dataclass(frozen=True)
+class Showing(wiring.Participants):
+    """The simulator's participants, the agent of one node shown to people as `x0t run` shows it."""
+
+    show: object = None
+
+    def agent(self, ports):
+        made = super().agent(ports)
+        self.show(made)
+        return made
+
+
+def test_a_node_that_is_no_seat_shows_what_its_agent_sees_and_sends_people_to_the_seat(tmp_path):
+    mesh = scenarios.load("blackhole")
+    (fault,) = mesh.timeline
+    me = fault.links[0].node_a
+    declared = [
+        {"name": node.name, "ip": node.ip, "interfaces": [{"name": i.name, "mac": i.mac} for i in node.interfaces]}
+        for node in mesh.topology.nodes
+    ]
+    seat = next(node["name"] for node in declared if node["name"] != me)
+    source = MachineSource(
+        Settings(mesh={"node": me, "seat": seat, "inventory": declared}, store={"directory": str(tmp_path)})
+    )
+    assert source.title == f"mesh bat0 of {me}, agent; the controller is at {seat}"
+    state = State(log=False)
+    with ExitStack() as stack:
+        store, blocks = source._store(stack, me), stack.enter_context(closing(Blocks(tmp_path / "readings")))
+
+        def show(agent):
+            if agent.ports.name == me:
+                source._show(agent, store, blocks, state)
+
+        sim = Simulation(mesh, 1, Showing(threads=False, show=show), checks=False)
+        sim.run_until(fault.at - 1.0)
+        before = state.readers.snapshot()
+        sim.run_until(fault.at + 5.0)
+        sim.crew.close()
+        states = {node.name: node.state for node in before.view.nodes}
+        assert states == {name: "well" if name == me else "unknown" for name in states}
+        assert before.view.backend == "mesh"
+        mine = [link for link in before.view.links if link.source == me]
+        assert mine
+        assert {link.state for link in mine} == {"well"}
+        assert "link-down" in {file.incident.cause.code for file in state.readers.incidents()}
+        assert "avoided" in {link.state for link in state.readers.snapshot().view.links}
+        asked = state.commands.post(lambda loop, now: None)
+        with pytest.raises(Conflict, match=f"ask the controller at {seat} "):
+            asked.result(1)
+        assert not state.commands.waiting
 
 
 class Option:

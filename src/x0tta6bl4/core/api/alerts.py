@@ -131,7 +131,7 @@ def routes(state: State) -> APIRouter:
         wanted = after(found(source, time.time()), key, cursor, limit)
         return page(wanted, key, lambda one: one, limit, delivery=state.delivery())
 
-    @router.post("/v1/alerts", **operation("receive_alerts", Received, 503))
+    @router.post("/v1/alerts", **operation("receive_alerts", Received, 409, 503))
     async def receive_alerts(request: Webhook) -> Response:
         """Take in Alertmanager's webhook: kept and shown, nothing is triggered by it."""
         changes = state.incoming.changes([alert.model_dump() for alert in request.alerts])

@@ -73,7 +73,7 @@ def routes(state: State) -> APIRouter:
         found = after(snapshot_of(state).view.control.policies, _kind, cursor, limit)
         return page(found, _kind, documents.plain, limit)
 
-    @router.put("/v1/policies/autonomy/{kind}", **operation("set_policy", PolicySet, 404, 503))
+    @router.put("/v1/policies/autonomy/{kind}", **operation("set_policy", PolicySet, 404, 409, 503))
     async def set_policy(kind: Annotated[str, Path(max_length=255)], request: PolicyRequest) -> Response:
         """Change it at run time; it holds over restarts. Agents do no more than this, and than their own settings."""
         command = partial(commands.set_policy, kind=kind, level=request.level)
@@ -85,9 +85,12 @@ def routes(state: State) -> APIRouter:
         held = snapshot_of(state).view.control
         return answer({"paused": held.paused, "kill_switch": held.kill_switch, "reason": held.reason})
 
-    @router.put("/v1/control", **operation("set_control", Control, 503))
+    @router.put("/v1/control", **operation("set_control", Control, 409, 503))
     async def set_control(request: ControlRequest) -> Response:
-        """Pause, resume, switch off: it holds over restarts, and agents are held too, as soon as they are reached."""
+        """Pause, resume, switch off: it holds over restarts, and agents are held too, as soon as they are reached.
+
+        409, as of every write to the loop, at a node that runs an agent only: ask its seat.
+        """
         command = partial(
             commands.set_control, paused=request.paused, kill_switch=request.kill_switch, reason=request.reason
         )

@@ -87,7 +87,7 @@ def routes(state: State) -> APIRouter:
             state, command, lambda window: documents.window(window, snapshot_of(state).iteration.at), status=201
         )
 
-    @router.delete("/v1/maintenance-windows/{id}", **operation("remove_window", Removed, 404, 503))
+    @router.delete("/v1/maintenance-windows/{id}", **operation("remove_window", Removed, 404, 409, 503))
     async def remove_window(ident: Ident) -> Response:
         """Expect it no longer."""
         return await asked(state, partial(commands.remove_window, window=ident), lambda _: {"id": ident})

@@ -10,8 +10,10 @@ from typing import Any
 from x0tta6bl4 import __version__
 from x0tta6bl4.client import Refused, Unreachable
 from x0tta6bl4.core.commands.checks import Finding, Level
+from x0tta6bl4.core.commands.config import address_on_mesh
 from x0tta6bl4.core.commands.connection import connect
 from x0tta6bl4.core.commands.output import alike
+from x0tta6bl4.core.setting_groups import MeshSettings
 from x0tta6bl4.core.settings import Settings
 from x0tta6bl4.errors import ProtocolError, X0tError
 from x0tta6bl4.lab import vm
@@ -19,6 +21,7 @@ from x0tta6bl4.network.kernel import MTU_MIN_BYTES, Interface, Mesh
 
 MODULE = Path("/sys/module/batman_adv")
 STATUS = Path("/proc/self/status")
+ADDRESSES = Path("/proc/net/if_inet6")
 CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13}  # linux/capability.h
 
 
@@ -51,7 +54,10 @@ def capabilities(*, needed: bool, status: Path = STATUS) -> Finding:
 def mesh(settings: Settings) -> list[Finding]:
     """Everything about the mesh interface of this machine."""
     interface = settings.mesh.interface
-    present = importlib.import_module("x0tta6bl4.core.machine").present(interface)  # late: heavy
+    try:
+        present = importlib.import_module("x0tta6bl4.core.machine").present(interface)  # late: heavy
+    except X0tError as error:
+        return [Finding("batman-adv", Level.FAIL, str(error), "let this process open netlink sockets")]
     found = [batman(interface, present=present), capabilities(needed=present)]
     if not present:
         return found
@@ -64,7 +70,51 @@ def mesh(settings: Settings) -> list[Finding]:
             kernel.close()
     except X0tError as error:
         return [*found, Finding("mesh", Level.FAIL, str(error), "run as root; `batctl if` shows what the kernel knows")]
-    return [*found, mtu(ports), primary(ports), loop_avoidance(options)]
+    return [
+        *found,
+        inventory(settings.mesh, ports, address_on_mesh(interface)),
+        hellos(ports),
+        mtu(ports),
+        primary(ports),
+        loop_avoidance(options),
+    ]
+
+
+def inventory(mesh: MeshSettings, ports: Sequence[Interface], address: str) -> Finding:
+    """Is this machine declared as its kernel knows it? address: its IPv4 address on the mesh."""
+    mine = next((node for node in mesh.inventory if node.name == mesh.me), None)
+    mend = "`x0t config node` prints the entry as it should be in mesh.inventory"
+    if mine is None:
+        return Finding("inventory", Level.FAIL, f"{mesh.me} is not declared", f"set mesh.node; {mend}")
+    here, declared = {port.name: port for port in ports}, {one.name for one in mine.interfaces}
+    wrong = [f"its address on the mesh is {address or 'none'}, declared is {mine.ip}"] if mine.ip != address else []
+    wrong += [f"{one.name} is declared, but not here" for one in mine.interfaces if one.name not in here]
+    wrong += [
+        f"{one.name} has MAC {here[one.name].mac}, declared is {one.mac}"
+        for one in mine.interfaces
+        if one.name in here and here[one.name].mac != one.mac
+    ]
+    wrong += [
+        f"{port.name} is attached, but not declared" for port in ports if port.attached and port.name not in declared
+    ]
+    if wrong:
+        return Finding("inventory", Level.FAIL, "; ".join(wrong), mend)
+    return Finding("inventory", Level.OK, f"{mesh.me} is declared as it is, one of {len(mesh.inventory)}")
+
+
+def hellos(ports: Sequence[Interface], addresses: Path = ADDRESSES) -> Finding:
+    """Can agents say hello on the bare interfaces? That takes an IPv6 link-local address on each."""
+    try:
+        rows = [line.split() for line in addresses.read_text(encoding="ascii").splitlines()]
+    except OSError:
+        rows = []  # a kernel without IPv6
+    able = {row[5] for row in rows if row[0].startswith("fe8")}
+    mute = [port.name for port in ports if port.attached and port.up and not port.dummy and port.name not in able]
+    if mute:
+        mend = "; ".join(f"sysctl -w net.ipv6.conf.{name}.disable_ipv6=0" for name in mute)
+        what = f"no IPv6 link-local address on {', '.join(mute)}: the links there cannot be measured"
+        return Finding("hellos", Level.FAIL, what, mend)
+    return Finding("hellos", Level.OK, "every attached interface has an IPv6 link-local address")
 
 
 def mtu(ports: Sequence[Interface]) -> Finding:

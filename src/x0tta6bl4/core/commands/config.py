@@ -89,7 +89,7 @@ def node(
     interface = interface or mesh.interface
     kernel = linux.LinuxKernel(interface, ())
     try:
-        entry = entry_of(kernel, name or mesh.me, address_of(interface), is_radio)
+        entry = entry_of(kernel, name or mesh.me, address_on_mesh(interface), is_radio)
     finally:
         kernel.close()
     if as_json:
@@ -116,6 +116,12 @@ def entry_of(kernel: Kernel, name: str, ip: str, radio: Callable[[str], bool]) -
         "orig_interval_ms": mesh.orig_interval_ms,
         "interfaces": interfaces,
     }
+
+
+def address_on_mesh(interface: str, network: Path = NETWORK) -> str:
+    """The IPv4 address of the mesh interface, or of the bridge that it is a port of; "" where there is none."""
+    bridge = network / interface / "master"
+    return address_of(interface) or (address_of(bridge.resolve().name) if bridge.exists() else "")
 
 
 def address_of(interface: str) -> str:
