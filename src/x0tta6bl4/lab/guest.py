@@ -8,11 +8,14 @@ file named by X0T_LAB_TOKEN.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import gc
 import hmac
 import importlib
 import os
+import signal
 import socket
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -20,7 +23,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from x0tta6bl4.errors import ConfigError, ProtocolError, Temporary, X0tError
+from x0tta6bl4.errors import ConfigError, Permanent, ProtocolError, Temporary, X0tError
 from x0tta6bl4.lab.lines import Lines
 from x0tta6bl4.lab.netlab import Blueprint, NetLab, blueprint_from, remove_leftovers
 
@@ -139,10 +142,14 @@ def admit(lines: Lines, token: bytes) -> None:
 
 
 def serve(address: str, port: int, token: bytes) -> None:
-    """Serve one connection after the other, for ever."""
+    """Serve one connection after the other, up to the first that asks for something.
+
+    When that one ends, so has its driver, killed perhaps: nobody else will come.
+    """
     server = socket.create_server((address, port))
     print("lab: serving", flush=True)  # noqa: T201 -- the console is what the one who boots us watches
-    while True:
+    asked = False
+    while not asked:
         connection, _peer = server.accept()
         lines = Lines(connection)
         session = Session(lines)
@@ -152,6 +159,7 @@ def serve(address: str, port: int, token: bytes) -> None:
                 for document in lines.receive(3600.0):
                     if "notice" in document:
                         continue  # the controller's last words to agents of a run that has ended
+                    asked = True
                     session.answer(document)
                     gc.collect()  # here, not in the middle of a run
         except (Temporary, ProtocolError) as error:
@@ -161,13 +169,32 @@ def serve(address: str, port: int, token: bytes) -> None:
             lines.close()
 
 
+def only_one(path: Path) -> int:
+    """Hold a lock, for namespaces have fixed names; raises Permanent where another lab of this machine holds it.
+
+    Returns the descriptor, which keeps it for as long as this process lives.
+    """
+    lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise Permanent(f"another lab runs on this machine: it holds {path}") from None
+    return lock
+
+
 def main() -> None:
     """Command line of the lab process."""
     parser = argparse.ArgumentParser(description="serve a mesh lab on this kernel")
     parser.add_argument("--listen", default="127.0.0.1:7000", help="ADDRESS:PORT")
-    address, _, port = parser.parse_args().listen.rpartition(":")
+    parser.add_argument("--lock", type=Path, help="a file to lock: it ends at once where another lab has it locked")
+    words = parser.parse_args()
+    address, _, port = words.listen.rpartition(":")
     token = Path(os.environ["X0T_LAB_TOKEN"]).read_bytes().strip()
-    remove_leftovers()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit())  # so that what was built is removed
+    if words.lock is not None:
+        only_one(words.lock)
+        remove_leftovers()
     serve(address, int(port), token)
 
 

@@ -17,6 +17,7 @@ from x0tta6bl4.errors import NotSupported, Permanent
 from x0tta6bl4.lab.remote import LabProcess, connect, free_port, write_token
 
 ANSWER_S: Final = 30.0
+LOCK: Final = Path("/run/x0tta6bl4-lab.lock")
 MODULE: Final = Path("/sys/module/batman_adv")
 
 
@@ -52,7 +53,7 @@ def start(*, extra_path: tuple[Path, ...] = (), progress: Callable[[str], None] 
     environment = os.environ | {"X0T_LAB_TOKEN": str(token_file), "PYTHONPATH": path}
     port = free_port()
     log = Path(work.name) / "log"
-    command = [sys.executable, "-u", "-m", "x0tta6bl4.lab.guest", "--listen", f"127.0.0.1:{port}"]
+    command = [sys.executable, "-u", "-m", "x0tta6bl4.lab.guest", "--listen", f"127.0.0.1:{port}", "--lock", str(LOCK)]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment)  # noqa: S603 -- our own command
     found = None

@@ -274,6 +274,32 @@ def test_host_says_why_it_cannot(monkeypatch):
         host.start()
 
 
+def test_a_lab_process_ends_with_its_driver(tmp_path):
+    port, (path, token) = free_port(), write_token(tmp_path)
+    command = [sys.executable, "-m", "x0tta6bl4.lab.guest", "--listen", f"127.0.0.1:{port}"]
+    process = subprocess.Popen(command, env=os.environ | {"X0T_LAB_TOKEN": str(path)})
+    for asks in (False, True):  # one that never got round to asking was not it
+        work = tempfile.TemporaryDirectory()
+        driver = connect(port, token, process, work, deadline=time.monotonic() + 30)
+        if asks:
+            assert driver.call("clock") > 0
+        else:
+            assert process.poll() is None
+        driver._closing = True
+        driver._reader.join()
+        driver._lines.close()
+        work.cleanup()
+    assert process.wait(10) == 0
+
+
+def test_one_lab_runs_on_a_machine(tmp_path):
+    held = guest.only_one(tmp_path / "lock")
+    with pytest.raises(Permanent, match="another lab runs on this machine"):
+        guest.only_one(tmp_path / "lock")
+    os.close(held)
+    os.close(guest.only_one(tmp_path / "lock"))
+
+
 def test_a_run_wants_both_factories_or_neither():
     made = scenarios.load("blackhole")
     with pytest.raises(ConfigError, match="factory_name"):
