@@ -119,17 +119,18 @@ class RecordingActuator:
 
 
 class ScriptedProber:
-    """A prober whose verdict is the attribute `well`: True, False or None."""
+    """A prober whose verdict is the attribute `well`: True, False or None; `share` of probes answered, by key."""
 
     def __init__(self, well=None):
         self.well = well
+        self.share = {}
         self.watched = {}
 
     def watch(self, key, targets, now):
         self.watched.setdefault(key, tuple(targets))
 
     def verdict(self, key, since, now):
-        return Proof(self.well, 10, f"scripted {self.well}")
+        return Proof(self.well, 10, f"scripted {self.well}", self.share.get(key))
 
     def forget(self, key):
         self.watched.pop(key, None)

@@ -54,12 +54,15 @@ class Sensor(Protocol):
 
 
 class Proof:
-    """What a prober measured: `well` is the verdict, `samples` how many probes it rests on."""
+    """What a prober measured: `well` is the verdict, `samples` how many probes it rests on.
 
-    __slots__ = ("detail", "samples", "well")
+    share: of the probes to the worst target the share that was answered, late or not, where the prober counts them.
+    """
 
-    def __init__(self, well: bool | None, samples: int, detail: str = "") -> None:
-        self.well, self.samples, self.detail = well, samples, detail
+    __slots__ = ("detail", "samples", "share", "well")
+
+    def __init__(self, well: bool | None, samples: int, detail: str = "", share: float | None = None) -> None:
+        self.well, self.samples, self.detail, self.share = well, samples, detail, share
 
 
 class Prober(Protocol):

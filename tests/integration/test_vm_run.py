@@ -91,7 +91,7 @@ def test_every_node_of_a_mesh_runs_it_and_it_does_what_each_allows(field):
     field("start", nodes=NODES)
     field.until(lambda: nodes_well(field, "n1") == set(NODES), START_S)
     for node in ("n2", "n3"):  # an agent tells what it sees by itself
-        assert node in field.until(lambda node=node: nodes_well(field, node), 20)
+        assert node in field.until(lambda node=node: nodes_well(field, node), START_S)
     field.until(lambda: answered(field) > 0.9, 60)
 
     # a dead link, whose ends are away from the controller

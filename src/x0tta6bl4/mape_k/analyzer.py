@@ -109,13 +109,29 @@ class Analyzer:
 
     def contradicted(self, cause: Cause, now: Seconds, without: frozenset[Sign] = frozenset()) -> bool:
         """Is part of what the cause needs still there while newer evidence, but for `without`, speaks against it?"""
+        if self._rejoined(cause, now, without):
+            return True
         found = self._again(cause, now, without)
         return found is not None and found.stands and bool(found.contradictions)
 
+    def _rejoined(self, cause: Cause, now: Seconds, without: frozenset[Sign]) -> bool:
+        """Is a vertex that this cause cuts off heard, later than what is still cut there?"""
+        behind = frozenset(cause.behind)
+        cut = [
+            symptom.since
+            for sign, symptom in (self._by_sign.items() if behind else ())
+            if symptom.code in self.catalog.cuts
+            and sign not in without
+            and not behind.isdisjoint(self.graph.ends(symptom.component) or ())
+        ]
+        return bool(cut) and any(self._heard(vertex, min(cut), now) for vertex in behind)
+
     def stands(self, cause: Cause, now: Seconds) -> bool:
-        """Is what the cause needs still there, and nothing known against it?"""
+        """Is what the cause needs still there, none of it about to clear, and nothing known against it?"""
         found = self._again(cause, now)
-        return found is None or found.viable
+        if found is None:
+            return not self._rejoined(cause, now, frozenset())
+        return found.viable and not found.easing
 
     def _again(self, cause: Cause, now: Seconds, without: frozenset[Sign] = frozenset()) -> Hypothesis | None:
         rule = self.catalog.cause.get((cause.code, cause.component.kind))

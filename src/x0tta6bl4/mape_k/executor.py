@@ -37,10 +37,16 @@ APPROVAL_S: Final = 600.0  # how long a plan waits for a person
 EXPIRES_S: Final = 5.0  # what was intended and is not begun by then rests on a mesh that may be another one now
 DEADMAN_SLACK_S: Final = 5.0  # the actuator waits this much longer than the proof
 READ_AFTER_S: Final = 1.0  # readings judge an action so long after it at the earliest
+RECHECK_S: Final = 3.0  # how often it is tried whether the other way to what is avoided still goes
+
+
+CUTS_OFF: Final = "what it avoids carries again, and no other way leads there"
 
 
 class Executor:
-    """Advances actions. `seen_well` says whether a component shows no symptom, out of path, by fresh readings."""
+    """Advances actions. `seen_well` says whether a component shows no symptom, out of path, by fresh readings;
+    `regained` who is at the far ends of links that carry again.
+    """
 
     def __init__(
         self,
@@ -52,6 +58,7 @@ class Executor:
         origin: str,
         new_id: Callable[[], str],
         seen_well: Callable[[Component, Seconds], bool],
+        regained: Callable[[Sequence[Component], Seconds], Sequence[Component]] = lambda links, now: (),
         limits: Limits,
         epoch: int = 0,
     ) -> None:
@@ -60,6 +67,8 @@ class Executor:
         self.origin, self.new_id, self.seen_well, self.epoch = origin, new_id, seen_well, epoch
         self.limits = limits
         self.ledger = Ledger(catalog)
+        self.regained = regained
+        self._tried: dict[str, Seconds] = {}  # action -> from when on probes to the far ends count
 
     # -- intake -------------------------------------------------------------------------------------------------
 
@@ -204,6 +213,9 @@ class Executor:
             else:  # it ends, and is kept as ended, when its actuator has heard: until then that takes it back
                 self.ledger.live[record.id] = confirmed
             self._ask("confirm", confirmed, now)
+        elif self._cuts_off(record, now):
+            self.prober.forget(record.id)
+            self._undo(record, CUTS_OFF, now)
         elif now - applied > kind.prove_s:
             self.prober.forget(record.id)
             self._undo(record, "did not help" if kind.irreversible else "not proven well in time", now)
@@ -215,6 +227,9 @@ class Executor:
         return Proof(all(self.seen_well(c, now) for c in record.watch), len(record.watch), "its symptoms are gone")
 
     def _watch(self, record: ActionRecord, now: Seconds) -> None:
+        if self._cuts_off(record, now):
+            self._undo(record, CUTS_OFF, now)
+            return
         well = all(self.seen_well(c, now) for c in record.watch)
         if not well:
             if record.well_since is not None:
@@ -224,7 +239,29 @@ class Executor:
         elif now - record.well_since >= record.hold_s:
             self._undo(record, "no longer needed", now)
 
+    def _cuts_off(self, record: ActionRecord, now: Seconds) -> bool:
+        """Does what it avoids carry again, while nothing reaches the far end another way? Then it does only harm."""
+        far = self.regained(record.watch, now) if self.ledger.avoids(record) else ()
+        if not far:
+            self._try_no_more(record)
+            return False
+        since = self._tried.setdefault(record.id, now)
+        if now < since:
+            return False
+        key = _far_key(record)
+        self.prober.watch(key, far, now)
+        share = self.prober.verdict(key, since, now).share
+        if share:
+            self.prober.forget(key)
+            self._tried[record.id] = now + RECHECK_S
+        return share == 0.0
+
+    def _try_no_more(self, record: ActionRecord) -> None:
+        if self._tried.pop(record.id, None) is not None:
+            self.prober.forget(_far_key(record))
+
     def _undo(self, record: ActionRecord, why: str, now: Seconds) -> None:
+        self._try_no_more(record)
         self.calls.settled(record.id)
         if self.ledger.irreversible(record):
             self._end(record, ActionState.UNDO_FAILED, f"{why} and cannot be undone", now)
@@ -275,6 +312,7 @@ class Executor:
 
     def _end(self, record: ActionRecord, state: ActionState, detail: str, now: Seconds) -> None:
         self.prober.forget(record.id)
+        self._try_no_more(record)
         self.calls.settled(record.id)
         self.ledger.keep(replace(record, state=state, at=now, detail=detail, lease=False))
 
@@ -299,3 +337,8 @@ class Executor:
         for record in [self.ledger.live[action] for action in self.calls.pump(now) if action in self.ledger.live]:
             detail = f"not begun within {EXPIRES_S:g} s: it was intended {now - record.at:.0f} s ago"
             self._end(record, ActionState.EXPIRED, detail, now)
+
+
+def _far_key(record: ActionRecord) -> str:
+    """Under which the far ends of what it avoids are probed."""
+    return f"{record.id}/far"

@@ -121,7 +121,11 @@ class Knowledge:
             i
             for i in self.open.values()
             if (i.cause.code, i.cause.component) == (diagnosis.cause.code, diagnosis.cause.component)
-            or (self._one_trouble(i, core, reach) and not self._apart(i, explained, signs - reach, now))
+            or (
+                not self._past(i, now)
+                and self._one_trouble(i, core, reach)
+                and not self._apart(i, explained, signs - reach, now)
+            )
         ]
         if not related:
             return [self._open(diagnosis, now, utc)]
@@ -148,8 +152,14 @@ class Knowledge:
         if not doubted:
             self._doubted.pop(incident.id, None)
             return False
+        if incident.quiet_since is not None:  # the recovery is over
+            return True
         since = self._doubted.setdefault(incident.id, now)
         return now - incident.opened_at <= CONTRADICT_S or now - since >= DOUBT_S
+
+    def _past(self, incident: Incident, now: Seconds) -> bool:
+        """Had its trouble ended, and is what came since another one?"""
+        return incident.quiet_since is not None and self._wrong(incident, now)
 
     def _one_trouble(self, incident: Incident, core: frozenset[Sign], reach: frozenset[Sign]) -> bool:
         """Does the incident or a verdict explain what the other rests on? core, reach: of the verdict."""
@@ -206,7 +216,7 @@ class Knowledge:
         return Change("incident.marked", marked)
 
     def _settle(self, incident: Incident, signs: set[Sign], busy: bool, now: Seconds) -> Change | None:
-        troubled = not signs.isdisjoint(self.covered(incident))
+        troubled = not signs.isdisjoint(self.covered(incident)) and not self._past(incident, now)
         if troubled:
             if incident.quiet_since is not None:
                 self.open[incident.id] = replace(incident, quiet_since=None, reopened=incident.reopened + 1)

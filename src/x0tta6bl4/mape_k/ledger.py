@@ -86,7 +86,7 @@ class Ledger:
         return [
             link
             for record in (*self.live.values(), *given_back)
-            if record.state is not ActionState.AWAITING and self._avoids(record)
+            if record.state is not ActionState.AWAITING and self.avoids(record)
             for link in record.watch
         ]
 
@@ -96,14 +96,15 @@ class Ledger:
             r.action.target == target and r.confirmed_at is not None and now - r.at < FLAP_MEMORY_S for r in self.recent
         )
 
+    def avoids(self, record: ActionRecord) -> bool:
+        """Does it take links out of service, those that it watches?"""
+        kind = self._kind(record)
+        return kind is not None and kind.avoids
+
     def irreversible(self, record: ActionRecord) -> bool:
         """Is it one that leaves nothing to take back?"""
         kind = self._kind(record)
         return kind is not None and kind.irreversible
-
-    def _avoids(self, record: ActionRecord) -> bool:
-        kind = self._kind(record)
-        return kind is not None and kind.avoids
 
     def _kind(self, record: ActionRecord) -> ActionKind | None:
         """None where the plugin that brought it is gone."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from x0tta6bl4.catalog import ActionKind, Autonomy
 from x0tta6bl4.mape_k.analyzer import Analyzer
@@ -90,6 +91,7 @@ class Loop:
             origin=parts.origin,
             new_id=parts.new_id,
             seen_well=self.symptoms.seen_well,
+            regained=partial(self.state.regained, parts.seat),
             limits=parts.limits,
         )
         self.limits = parts.limits

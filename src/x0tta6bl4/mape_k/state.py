@@ -80,6 +80,17 @@ class State:
                 self._live = self.graph.adjacency(links)
         return self._live
 
+    def regained(self, seat: Component | None, avoided: Iterable[Component], now: Seconds) -> tuple[Component, ...]:
+        """The vertices at the far ends of avoided links that all carry again; () while one does not.
+
+        seat: where this loop is; from elsewhere nobody can tell what an agent reaches.
+        """
+        ends = {link: pair for link in avoided if (pair := self.graph.ends(link)) is not None}
+        if not ends or not all(self.symptoms.carries(link, now) for link in ends):
+            return ()
+        far = {vertex for pair in ends.values() if seat in pair for vertex in pair if vertex != seat}
+        return tuple(sorted(far))
+
     def _dead(self) -> set[Component]:
         """Links with a symptom that cuts, and all others between the same two vertices."""
         dead: set[Component] = set()

@@ -156,6 +156,7 @@ class Symptoms:
         self.rules = {
             rule.code: RuleState(rule, columns.tables[rule.kind], detection[rule.kind]) for rule in catalog.symptoms
         }
+        self._cuts = catalog.cuts
         of_kind: dict[str, list[RuleState]] = {}
         for rule in self.rules.values():
             of_kind.setdefault(rule.rule.kind, []).append(rule)
@@ -195,6 +196,17 @@ class Symptoms:
         slot = rule.table.slot.get(component)
         known = slot is not None and slot < rule.active.size
         return known and bool(rule.active[slot] and rule.good_since[slot] < np.inf)
+
+    def carries(self, link: Component, now: Seconds) -> bool:
+        """Is it known, by fresh readings, that nothing cuts this link now?"""
+        known = False
+        for rule in (self.rules[code] for code in self._cuts):
+            slot = rule.table.slot.get(link)
+            if slot is not None:
+                if self.active(rule.rule.code, link):
+                    return False
+                known = known or bool(rule.table.at[rule.row, slot] >= now - rule.stale)
+        return known
 
     def seen_well(self, component: Component, now: Seconds) -> bool:
         """No symptom of this component is raised, none is about to be, and what the rules look at is fresh."""

@@ -250,7 +250,7 @@ class MeshProber:
         self._sent: dict[str, deque[tuple[Seconds, int]]] = {}
         self._answered: dict[int, Seconds] = {}
         self._held: deque[tuple[Seconds, Seconds]] = deque()  # (arrival of an answer, how long it was held)
-        self._id = 0
+        self._id = self._round = 0
         self._next = float("-inf")
 
     def watch(self, key: str, targets: Sequence[Component], now: Seconds) -> None:
@@ -274,9 +274,10 @@ class MeshProber:
         if now < self._next:
             return
         self._next = now + PROBE_EVERY_S - 1e-6
+        self._round += 1
+        size = PROBE_LARGE_BYTES if self._round % 2 else PROBE_SMALL_BYTES
         for name in sorted(targets):
             self._id = (self._id + 1) & 0xFFFFFFFF
-            size = PROBE_LARGE_BYTES if self._id % 2 else PROBE_SMALL_BYTES
             sent = self._sent.setdefault(name, deque(maxlen=100))
             sent.append((now, self._id))
             self.wire.send_mesh(name, PROBE.pack(REQUEST, 1, self._id, size, 0).ljust(size, b"\0"))
@@ -299,22 +300,24 @@ class MeshProber:
     def verdict(self, key: str, since: Seconds, now: Seconds) -> Proof:
         """Well: of the last ten probes to every target, sent after `since`, 90 % came back within 150 ms.
 
-        Of those that may be back by now, that is: where far agents hold them for a while, later.
+        Of those that may be back by now, that is: where far agents hold them for a while, later. A late answer is an
+        answer all the same where the share is told.
         """
         while self._held and self._held[0][0] < now - HELD_MEMORY_S:
             self._held.popleft()
         back = now - LATE_S - max((held for _, held in self._held), default=0.0)
         targets = self._watched.get(key, ())
-        worst, samples, detail = 1.0, 0, ""
+        worst, reached, samples, detail = 1.0, 1.0, 0, ""
         for name in targets:
             judged = [(at, number) for at, number in self._sent.get(name, ()) if since < at <= back][-JUDGED:]
             if len(judged) < JUDGED_MIN:
                 return Proof(None, len(judged), f"{len(judged)} probes to {name} so far")
             good = sum(self._answered.get(number, np.inf) - at <= LATE_S for at, number in judged)
+            reached = min(reached, sum(number in self._answered for _, number in judged) / len(judged))
             samples += len(judged)
             if good / len(judged) <= worst:
                 worst, detail = good / len(judged), f"{good} of {len(judged)} probes to {name} answered"
-        return Proof(worst >= WELL_RATIO if targets else None, samples, detail)
+        return Proof(worst >= WELL_RATIO, samples, detail, reached) if targets else Proof(None, 0)
 
 
 def split(datagrams: Iterable[Datagram], hellos: Hellos, prober: MeshProber) -> tuple[list[Datagram], int]:

@@ -183,12 +183,16 @@ class Remedies:
         return tuple(names.node(to) for to in (behind or over)[:WITNESSES_MAX])
 
     def _heard(self, view: View) -> set[str]:
-        """Neighbours that are heard on one of this node's interfaces."""
+        """Neighbours that are heard on one of this node's interfaces, and not only since this moment: where one link
+        comes back, others may follow.
+        """
         incoming = [k for k in view.related(self.node, ("~to",)) if k.kind == "link"]
         return {
             names.owner(k)
             for k in incoming
-            if (silence := view.value(k, "silence_ms")) is not None and silence < HEARD_MS
+            if (silence := view.value(k, "silence_ms")) is not None
+            and silence < HEARD_MS
+            and not view.active("link-silent", k)
         }
 
     def _offered(self, view: View, far: Component) -> set[str]:

@@ -181,6 +181,72 @@ def test_a_partition_is_named_with_its_cut():
     assert incident.cause.detail == "cut at n2-n3, n4-n5"
 
 
+def joined(rig, border, away, now):
+    """The cut is healed: everything is measured again, and well."""
+    for near, far in border:
+        rig.heal(near, far)
+        rig.heal(far, near)
+        rig.set(rig.link(near, far), loss_ratio=0.0)
+    for node in away:
+        rig.set(names.node(node), report_age_ms=100.0)
+        for other in rig.neighbours(node):
+            rig.heal(node, other)
+            rig.set(rig.link(node, other), loss_ratio=0.0)
+
+
+def test_trouble_in_a_part_that_was_cut_off_is_another_one():
+    rig, border, away = rig_of(RING), [("n2", "n3"), ("n5", "n4")], ["n3", "n4"]
+    cut_off(rig, border, away, 3.0)
+    rig.run(3.1, 7.0)
+    joined(rig, border, away, 7.0)
+    rig.run(7.1, 9.0)
+    (cut,) = rig.knowledge.open.values()
+    assert cut.quiet_since is not None
+    for one, other in (("n3", "n4"), ("n4", "n3")):
+        rig.silence(one, other, 9.0)
+    rig.run(9.1, 10.5)
+    assert rig.verdicts() == [f"link-down {rig.pair('n3', 'n4')}", "partition partition/n3,n4"]
+    rig.run(10.6, 20.0)
+    assert rig.verdicts() == [f"link-down {rig.pair('n3', 'n4')}"]  # what is over closes in its time
+
+
+def test_a_part_that_is_reached_again_over_one_link_is_no_longer_cut_off():
+    rig, border, away = rig_of(RING), [("n2", "n3"), ("n5", "n4")], ["n3", "n4"]
+    cut_off(rig, border, away, 3.0)
+    rig.run(3.1, 7.0)
+    joined(rig, border, away, 7.0)
+    rig.silence("n3", "n2", 3.0)
+    rig.silence("n2", "n3", 3.0)  # this one stays dead
+    changes = rig.run(7.1, 12.0)
+    assert rig.verdicts() == [f"link-down {rig.pair('n2', 'n3')}"]
+    assert [change.type for change in changes] == ["incident.updated"]
+
+
+def test_a_part_that_is_cut_off_again_is_the_same_trouble():
+    rig, border, away = rig_of(RING), [("n2", "n3"), ("n5", "n4")], ["n3", "n4"]
+    cut_off(rig, border, away, 3.0)
+    rig.run(3.1, 7.0)
+    joined(rig, border, away, 7.0)
+    rig.run(7.1, 9.0)
+    cut_off(rig, border, away, 9.0)
+    assert rig.run(9.1, 15.0) == []
+    (incident,) = rig.knowledge.open.values()
+    assert incident.reopened == 1
+
+
+def test_a_cause_that_is_about_to_clear_is_nothing_to_act_on():
+    rig = rig_of()
+    for one, other in (("n2", "n3"), ("n3", "n2")):
+        rig.silence(one, other, 3.0)
+    rig.run(3.1, 6.0)
+    (incident,) = rig.knowledge.open.values()
+    assert rig.analyzer.stands(incident.cause, 6.0)
+    rig.heal("n2", "n3")
+    rig.step(6.1)
+    assert ("link-silent", rig.link("n2", "n3")) in {(s.code, s.component) for s in rig.active}
+    assert not rig.analyzer.stands(incident.cause, 6.1)
+
+
 def test_a_lone_dead_node_is_no_partition_though_two_borders_are_dead():
     rig = rig_of(RING)
     rig.kill("n4", 3.0)

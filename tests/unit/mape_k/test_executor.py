@@ -7,11 +7,11 @@ import pytest
 from fakes import HeldWorker, RecordingActuator, ScriptedProber, counted
 from x0tta6bl4.catalog import ActionKind, Autonomy, Catalog, Proposal
 from x0tta6bl4.mape_k.calls import LANE
-from x0tta6bl4.mape_k.executor import APPROVAL_S, DEADMAN_SLACK_S, EXPIRES_S, Executor
+from x0tta6bl4.mape_k.executor import APPROVAL_S, DEADMAN_SLACK_S, EXPIRES_S, RECHECK_S, Executor
 from x0tta6bl4.mape_k.guards import Limits
 from x0tta6bl4.model import Action, ActionState, Component, Did
 
-BOX, FRIEND = Component("box", "b"), Component("box", "friend")
+BOX, FRIEND, FAR = Component("box", "b"), Component("box", "friend"), Component("box", "far")
 KINDS = (
     ActionKind("avoid", "box", "avoid", 0.1, avoids=True, prove_s=8.0, autonomy=Autonomy.ACT),
     ActionKind("repair", "box", "repair", 0.1, repair=True, prove_s=8.0, autonomy=Autonomy.ACT),
@@ -26,7 +26,7 @@ class Bench:
     def __init__(self, limits=None, restored=(), kinds=("avoid", "repair", "kick"), on=()):
         self.actuator, self.prober, self.worker = RecordingActuator(kinds), ScriptedProber(), HeldWorker()
         self.actuator.on = dict.fromkeys(on)
-        self.sick = set()
+        self.sick, self.far = set(), ()
         self.executor = Executor(
             CATALOG,
             [self.actuator],
@@ -35,6 +35,7 @@ class Bench:
             origin="c",
             new_id=counted("a"),
             seen_well=lambda component, now: component not in self.sick,
+            regained=lambda links, now: () if self.sick else self.far,
             limits=limits or Limits(),
             epoch=3,
         )
@@ -123,6 +124,74 @@ def test_the_good_life_of_a_mitigation():
     assert bench.executor.ledger.busy() == frozenset()
     assert bench.executor.ledger.avoided(229.0) == [BOX]  # nobody has found it again yet
     assert bench.executor.ledger.avoided(231.0) == []
+
+
+def confirmed(bench):
+    """A lease on what is still sick; the key under which its far end is probed."""
+    bench.sick, bench.far = {BOX}, (FAR,)
+    ident = bench.started()
+    bench.prober.well = True
+    bench.turn(0.5)
+    bench.turn(1.0)
+    bench.prober.well = None
+    assert bench.executor.ledger.live[ident].lease
+    assert bench.prober.watched == {}
+    return f"{ident}/far"
+
+
+def test_a_lease_that_cuts_off_what_it_avoids_is_given_back_at_once():
+    bench = Bench()
+    key = confirmed(bench)
+    bench.sick = set()
+    bench.turn(2.0)
+    assert bench.prober.watched == {key: (FAR,)}
+    assert bench.states()[-1] is S.CONFIRMED  # nothing is known yet
+    bench.prober.share[key] = 0.0
+    bench.turn(3.0)
+    assert bench.history[-1] == (S.UNDONE, "what it avoids carries again, and no other way leads there")
+    assert bench.prober.watched == {}
+
+
+def test_a_lease_holds_where_another_way_leads_there_and_that_is_looked_at_again():
+    bench = Bench()
+    key = confirmed(bench)
+    bench.sick = set()
+    bench.prober.share[key] = 0.4  # a bad way is a way
+    bench.turn(2.0)
+    assert bench.prober.watched == {}
+    bench.turn(2.0 + RECHECK_S - 0.1)
+    assert bench.prober.watched == {}
+    bench.prober.share[key] = None
+    bench.turn(2.0 + RECHECK_S)
+    assert bench.prober.watched == {key: (FAR,)}
+    bench.sick = {BOX}  # and it is not asked for while what it avoids is dead
+    bench.turn(6.0)
+    assert bench.prober.watched == {}
+    assert bench.states()[-1] is S.CONFIRMED
+
+
+def test_what_is_not_proven_is_given_back_where_it_cuts_off_what_it_avoids():
+    bench = Bench()
+    bench.sick, bench.far = {BOX}, (FAR,)
+    ident = bench.started()
+    bench.turn(0.5)
+    bench.turn(1.0)
+    bench.sick = set()
+    bench.prober.share[f"{ident}/far"] = 0.0
+    bench.turn(2.0)
+    assert bench.history[-1][0] is S.UNDONE
+    assert bench.prober.watched == {}
+
+
+def test_what_avoids_nothing_has_nobody_behind_it():
+    bench = Bench()
+    bench.far = (FAR,)
+    ident = bench.started(kind="repair")
+    bench.prober.share[f"{ident}/far"] = 0.0
+    bench.turn(0.5)
+    bench.turn(1.0)
+    assert bench.states()[-1] is S.PROVING
+    assert bench.prober.watched == {ident: (FRIEND,)}
 
 
 def test_a_repair_holds_no_lease():

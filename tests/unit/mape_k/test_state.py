@@ -100,3 +100,27 @@ def test_one_that_does_takes_what_it_names():
 def test_a_catalogue_names_what_it_declares(rule):
     with pytest.raises(ConfigError, match=r"carries\.pipe"):
         pipes(carries=(rule,))
+
+
+def test_who_is_behind_what_is_avoided_is_named_once_all_of_it_carries_again():
+    rig, avoided = ring(), (MeshRig.link("n1", "n2"), MeshRig.link("n2", "n1"))
+    here = names.node("n1")
+    assert rig.state.regained(here, avoided, 0.2) == (names.node("n2"),)
+    rig.silence("n2", "n1", 0.2)
+    rig.run(0.3, 1.2)
+    assert rig.state.regained(here, avoided, 1.2) == ()
+    assert rig.state.regained(here, avoided[:1], 1.2) == (names.node("n2"),)
+    rig.heal("n2", "n1")
+    rig.step(1.3)
+    assert rig.state.regained(here, avoided, 1.3) == ()  # its symptom may be about to clear, no more
+    rig.run(1.4, 1.8)
+    assert rig.state.regained(here, avoided, 1.8) == (names.node("n2"),)
+    assert rig.state.regained(here, avoided, 20.0) == ()  # nobody measures it any more
+
+
+def test_from_elsewhere_nobody_can_tell_who_is_reached():
+    rig, avoided = ring(), (MeshRig.link("n2", "n3"), MeshRig.link("n3", "n2"))
+    assert rig.state.regained(names.node("n1"), avoided, 0.2) == ()
+    assert rig.state.regained(None, avoided, 0.2) == ()
+    assert rig.state.regained(names.node("n1"), (), 0.2) == ()
+    assert rig.state.regained(names.node("n1"), (port("n1", "n2"),), 0.2) == ()

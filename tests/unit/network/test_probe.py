@@ -289,6 +289,7 @@ def test_not_well(trouble):
     mesh.run(2.0)
     proof = mesh.prober.verdict("a", 0.0, mesh.now)
     assert proof.well is False
+    assert proof.share == pytest.approx({"lost": 0.0, "delay": 0.9, "lose_large": 0.5}[next(iter(trouble))], abs=0.1)
     if "lost" in trouble:
         assert proof.detail.endswith("probes to n6 answered")
 
