@@ -34,6 +34,7 @@ PATIENCE_S: Final = 4.0  # an agent acts within a second: what it has not done b
 UNATTACHED_S: Final = 5.0  # how long an agent's action waits for the incident that it belongs to
 CONVERGING: Final = "mesh-converging"  # serves whatever is being healed and keeps no incident open
 TELL_EVERY_S: Final = 5.0
+ENDS: Final = frozenset((ActionState.UNDOING, ActionState.UNDONE, ActionState.UNDO_FAILED))
 BRAKED: Final = "brake.changed"
 SETTLING_S: Final = 0.1  # the shortest time between two passes
 
@@ -127,6 +128,7 @@ class Controller:
         self.boots: dict[str, str] = {}
         self.last: Iteration | None = None
         self._held: dict[str, dict[str, tuple[str, bool]]] = {}  # incident -> agent's action -> (state, lease)
+        self._belongs: dict[str, str] = {}  # agent's action that is not over -> the incident with which it was said
         self._waiting: list[tuple[Seconds, str, report.ActionNews]] = []
         self._restraints = told.Restraints()
         self._next_tell = ports.clock.now() + 1.0  # the first reports come in before
@@ -191,7 +193,12 @@ class Controller:
         """Say agents' actions with the incident they belong to; without one after a while."""
         waiting, self._waiting = self._waiting, []
         for since, node, action in waiting:
-            incident = self._holder(action.id) or self._incident_of(Component.parse(action.target), action.cause)
+            before = self._belongs.get(action.id, "")
+            incident = before if before in self.loop.knowledge.open else self._incident_of(action) or before
+            if ActionState(action.state).final and not action.lease:
+                self._belongs.pop(action.id, None)
+            elif incident:
+                self._belongs[action.id] = incident
             if incident and not action.cause.startswith(CONVERGING):
                 self._held.setdefault(incident, {})[action.id] = (action.state, action.lease)
             if incident or now - since > UNATTACHED_S:
@@ -219,12 +226,9 @@ class Controller:
             if any(state == ActionState.CONFIRMED for state, _ in actions.values())
         }
 
-    def _holder(self, action: str) -> str:
-        """The open incident with which an agent's action was said before, "" where there is none."""
-        return next((i for i, held in self._held.items() if action in held and i in self.loop.knowledge.open), "")
-
-    def _incident_of(self, target: Component, cause: str) -> str:
-        """The open incident that an action on `target` belongs to, "" where there is none."""
+    def _incident_of(self, action: report.ActionNews) -> str:
+        """The open incident that an agent's action belongs to, "" where there is none."""
+        target, cause = Component.parse(action.target), action.cause
         touched = {target, *self.loop.graph.walk(target, ((Relation.PART_OF, True),))}
         if target.kind == "link":
             touched.update(self.loop.graph.walk(target, ((Relation.PART_OF, False),)))
@@ -233,7 +237,7 @@ class Controller:
                 c in touched for _, c in self.loop.knowledge.covered(incident)
             ):
                 return incident.id
-        if cause.startswith(CONVERGING):  # it serves whatever is being healed
+        if cause.startswith(CONVERGING) and action.state not in ENDS:  # it serves whatever is being healed
             return max((i.seq, i.id) for i in self.loop.knowledge.open.values())[1] if self.loop.knowledge.open else ""
         return ""
 

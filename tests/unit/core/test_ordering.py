@@ -154,3 +154,37 @@ def test_what_an_agent_could_not_take_back_escalates_at_the_controller():
     alert = alerts.outgoing(incident, 0.0, "en")
     assert alert["labels"]["severity"] == "critical"
     assert alert["annotations"]["description"].endswith("could not be undone: it is stuck")
+
+
+def test_an_agents_action_ends_with_the_incident_that_it_began_with():
+    """Hurry serves whatever is being healed; that it ends is nothing of the trouble that came after."""
+    store, events, clock = MemoryStore("controller"), [], ManualClock(100.0)
+    first, second = names.interface("n1", "v1"), names.interface("n2", "v1")
+
+    def incident(ident, seq, component):
+        return Incident(
+            ident, "controller", seq, 90.0, Diagnosis((Cause("interface-lossy", component, 0.9, ()),), 90.0)
+        )
+
+    store.commit(incidents=[incident("i1", 1, first)])
+    post = Post()
+    controller = Controller(
+        ControllerPorts(post, clock, None, (), "n1", events.append), store, InlineWorker(), counted("x")
+    )
+    told_now = []
+    post.receive = lambda: [("n1", clock.at, report.encode(told_now.pop()))] if told_now else []
+
+    def hear(seq, state, lease):
+        news = report.ActionNews("a1", "set-orig-interval", "node/n1", state, "mesh-converging node/n1", "", lease)
+        told_now.append(report.Report("n1", "boot", seq, {}, (news,)))
+        clock.at += 1.0
+        controller.tick(clock.at)
+
+    hear(1, "confirmed", True)
+    controller.loop.knowledge.open.clear()
+    controller.loop.knowledge.open["i2"] = incident("i2", 2, second)
+    hear(2, "undoing", True)
+    hear(3, "undone", False)
+    said = [(event.type, event.incident) for event in events if event.type.startswith("action.")]
+    assert said == [("action.confirmed", "i1"), ("action.undoing", "i1"), ("action.undone", "i1")]
+    assert controller._belongs == {}
