@@ -91,7 +91,7 @@ def ended(session):
 def command(session, node, words):
     """A command at a node: its exit code, and what it prints."""
     process = _spawn(node, words, subprocess.PIPE)
-    printed, _ = process.communicate(timeout=120)
+    printed, _ = process.communicate(timeout=280)
     return [process.returncode, printed.decode()]
 
 

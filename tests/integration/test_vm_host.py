@@ -7,7 +7,7 @@ import pytest
 from x0tta6bl4.lab import vm
 
 HERE = Path(__file__).resolve().parent
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(900)]
 
 RING = """name: nested
 title: A dead link in a ring
@@ -28,7 +28,7 @@ def guest():
 
 
 def test_a_mesh_of_this_machine_is_built_broken_healed_and_removed(guest):
-    done = guest.call("call", wait_s=300, target="nested:run", args={"text": RING})
+    done = guest.call("call", wait_s=500, target="nested:run", args={"text": RING})
     (fault,) = done["faults"]
     assert fault["hurt_pairs"]
     assert (fault["detected"], fault["cause_top1"], fault["recovered"]) == (True, True, True), fault
@@ -36,6 +36,6 @@ def test_a_mesh_of_this_machine_is_built_broken_healed_and_removed(guest):
 
 
 def test_a_machine_has_one_lab_at_a_time(guest):
-    done = guest.call("call", wait_s=200, target="nested:twice", args={})
+    done = guest.call("call", wait_s=400, target="nested:twice", args={})
     assert "another lab runs on this machine" in done["refused"]
     assert done["answers"]

@@ -10,7 +10,7 @@ from x0tta6bl4.lab import scenarios, vm
 from x0tta6bl4.lab.netlab import Blueprint
 
 HERE = Path(__file__).resolve().parent
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(900)]
 
 NODES = ("n1", "n2", "n3")
 MESH = """name: field
@@ -31,7 +31,7 @@ class Field:
         self.process = process
 
     def __call__(self, function, **args):
-        return self.process.call("call", wait_s=200, target=f"field:{function}", args=args)
+        return self.process.call("call", wait_s=300, target=f"field:{function}", args=args)
 
     def settings(self, node):
         """What an action may have changed on a node."""

@@ -16,7 +16,7 @@ import x0tta6bl4
 from x0tta6bl4.errors import NotSupported, Permanent
 from x0tta6bl4.lab.remote import LabProcess, connect, free_port, write_token
 
-ANSWER_S: Final = 30.0
+ANSWER_S: Final = 60.0  # for a machine that is slow or busy; one that ends is not waited for
 LOCK: Final = Path("/run/x0tta6bl4-lab.lock")
 MODULE: Final = Path("/sys/module/batman_adv")
 
