@@ -86,11 +86,11 @@ class Agent:
         new_id: Callable[[], str],
         settings: AgentSettings | None = None,
         *,
-        see: Callable[[Iteration], None] = lambda iteration: None,
         plugged: Plugged | None = None,
     ) -> None:
         self.settings = settings or AgentSettings()
-        self.ports, self.worker, self.see = ports, worker, see
+        self.ports, self.worker = ports, worker
+        self.see: Callable[[Iteration], None] = lambda iteration: None  # told of every pass
         self.period_s = self.settings.tick_s
         self.inventory = inventory_of(ports.inventory)
         self.boots = {ports.name: ports.kernel.boot_id()}

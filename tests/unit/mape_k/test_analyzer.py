@@ -181,7 +181,7 @@ def test_a_partition_is_named_with_its_cut():
     assert incident.cause.detail == "cut at n2-n3, n4-n5"
 
 
-def joined(rig, border, away, now):
+def joined(rig, border, away):
     """The cut is healed: everything is measured again, and well."""
     for near, far in border:
         rig.heal(near, far)
@@ -194,11 +194,20 @@ def joined(rig, border, away, now):
             rig.set(rig.link(node, other), loss_ratio=0.0)
 
 
-def test_trouble_in_a_part_that_was_cut_off_is_another_one():
-    rig, border, away = rig_of(RING), [("n2", "n3"), ("n5", "n4")], ["n3", "n4"]
-    cut_off(rig, border, away, 3.0)
+BORDER, AWAY = [("n2", "n3"), ("n5", "n4")], ["n3", "n4"]
+
+
+def back_again():
+    """A ring of which a part was cut off from 3 s to 7 s; it is 7 s."""
+    rig = rig_of(RING)
+    cut_off(rig, BORDER, AWAY, 3.0)
     rig.run(3.1, 7.0)
-    joined(rig, border, away, 7.0)
+    joined(rig, BORDER, AWAY)
+    return rig
+
+
+def test_trouble_in_a_part_that_was_cut_off_is_another_one():
+    rig = back_again()
     rig.run(7.1, 9.0)
     (cut,) = rig.knowledge.open.values()
     assert cut.quiet_since is not None
@@ -211,10 +220,7 @@ def test_trouble_in_a_part_that_was_cut_off_is_another_one():
 
 
 def test_a_part_that_is_reached_again_over_one_link_is_no_longer_cut_off():
-    rig, border, away = rig_of(RING), [("n2", "n3"), ("n5", "n4")], ["n3", "n4"]
-    cut_off(rig, border, away, 3.0)
-    rig.run(3.1, 7.0)
-    joined(rig, border, away, 7.0)
+    rig = back_again()
     rig.silence("n3", "n2", 3.0)
     rig.silence("n2", "n3", 3.0)  # this one stays dead
     changes = rig.run(7.1, 12.0)
@@ -223,12 +229,9 @@ def test_a_part_that_is_reached_again_over_one_link_is_no_longer_cut_off():
 
 
 def test_a_part_that_is_cut_off_again_is_the_same_trouble():
-    rig, border, away = rig_of(RING), [("n2", "n3"), ("n5", "n4")], ["n3", "n4"]
-    cut_off(rig, border, away, 3.0)
-    rig.run(3.1, 7.0)
-    joined(rig, border, away, 7.0)
+    rig = back_again()
     rig.run(7.1, 9.0)
-    cut_off(rig, border, away, 9.0)
+    cut_off(rig, BORDER, AWAY, 9.0)
     assert rig.run(9.1, 15.0) == []
     (incident,) = rig.knowledge.open.values()
     assert incident.reopened == 1
