@@ -14,7 +14,7 @@ def cell(text: str) -> str:
     >>> cell("a | b")
     'a \\| b'
     """
-    return text.replace("|", "\\|").replace("\n", " ")
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
