@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import signal
@@ -13,6 +14,14 @@ from typing import TypeVar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+_last_calls: list[Callable[[], None]] = []
+
+
+def before_exit(call: Callable[[], None]) -> None:
+    """Call it when this process ends, also where that is a process of a pool that is told to in the middle of work."""
+    atexit.register(call)
+    _last_calls.append(call)
 
 
 def at_once(
@@ -49,4 +58,6 @@ def _until_told(work: Callable[[Task], Result], task: Task) -> Result:
     try:
         return work(task)
     except SystemExit as stopped:  # the pool would hand it back as the result, and begin the next task
+        for call in _last_calls:
+            call()
         os._exit(stopped.code if isinstance(stopped.code, int) else 1)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 
 from x0tta6bl4.clock import SystemClock
 from x0tta6bl4.errors import ConfigError, Temporary
-from x0tta6bl4.lab import host, relay, vm
+from x0tta6bl4.lab import host, pool, relay, vm
 from x0tta6bl4.lab.live import OFF_TAIL_S, SETTLE_S, TAIL_S, WARM_S
 from x0tta6bl4.lab.participants import ControllerPorts, Factory, Participant
 from x0tta6bl4.lab.record import PairRecord, RunRecord, Step
@@ -31,6 +32,36 @@ def start(backend: str, progress: Callable[[str], None] = lambda doing: None) ->
     if backend not in BACKENDS:
         raise ConfigError("backend", backend, " | ".join(BACKENDS))
     return vm.start(progress=progress) if backend == "vm" else host.start(progress=progress)
+
+
+class _Standing:
+    """The backends that this Python process has started for `run`, each kept for the run after.
+
+    A guest's boot takes more of a CPU than a run without a controller, and disturbs the runs beside it.
+    """
+
+    def __init__(self) -> None:
+        self._started: dict[str, LabProcess] = {}
+        pool.before_exit(self.close)
+
+    @contextmanager
+    def one(self, backend: str) -> Iterator[LabProcess]:
+        """The one of this backend, started where there is none; whoever leaves with an error ends it."""
+        process = self._started.pop(backend, None) or start(backend)
+        try:
+            yield process
+        except BaseException:
+            process.close()
+            raise
+        self._started[backend] = process
+
+    def close(self) -> None:
+        """End all."""
+        while self._started:
+            self._started.popitem()[1].close()
+
+
+_standing: Final = _Standing()
 
 
 class _Outside:
@@ -96,7 +127,8 @@ def run(
     """Run `scenario` once on a real kernel.
 
     factory: builds the controller here; factory_name: the same as "MODULE:ATTRIBUTE", builds the agents in the lab
-    process; both None is a run without a controller. process: a started backend to use (and leave running).
+    process; both None is a run without a controller. process: a started backend to use; without one it is started, and
+    kept for the next run of this Python process unless this one was invalid.
     tail_s: how long after the last fault the run may go on until settings are as at the start; early: it ends once
     they have been so for 20 s with agents and controller at rest (`quiet.Quiet`). Raises what `start` raises, Temporary
     where the lab process is lost.
@@ -104,8 +136,8 @@ def run(
     if (factory is None) != (factory_name is None):
         raise ConfigError("factory_name", factory_name, "given together with factory, or neither")
     if process is None:
-        with start(backend) as own:
-            return run(
+        with _standing.one(backend) as own:
+            record = run(
                 scenario,
                 backend=backend,
                 seed=seed,
@@ -116,6 +148,9 @@ def run(
                 tail_s=tail_s,
                 early=early,
             )
+        if record.invalid:  # perhaps it was this guest
+            _standing.close()
+        return record
     used_seed = scenario.seed if seed is None else seed
     tail = tail_s if factory is not None else OFF_TAIL_S
     request = {

@@ -258,12 +258,14 @@ class Missing:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Missing())
 from pathlib import Path
-from driven import Driven, served
+from driven import Driven, served, until
 from x0tta6bl4 import cli
 from x0tta6bl4.core import machine, demo
 from x0tta6bl4.core.settings import Settings
 place = Path(sys.argv[1])
 with served(Settings(store={"directory": str(place)}), Driven(place)) as client:
+    # until its thread has tried the imports, the answer is that it is being built
+    until(lambda: "not ready" not in client.get("/v1/knowledge/passages").json()["detail"], 30.0)
     for path in ("search?q=x", "passages"):
         answer = client.get(f"/v1/knowledge/{path}")
         print(answer.status_code, answer.json()["detail"])
@@ -280,8 +282,8 @@ def test_without_the_extra_the_reason_is_told_and_all_else_goes_on(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert [line[:3] for line in lines] == ["503", "503", "503", "200"]
-    assert all("pip install 'x0tta6bl4[ml]'" in line for line in lines[:2])
+    assert [line[:3] for line in lines] == ["503", "503", "503", "200"], done.stdout
+    assert all("pip install 'x0tta6bl4[ml]'" in line for line in lines[:2]), done.stdout
     assert lines[3] == "200 well"
 
 
