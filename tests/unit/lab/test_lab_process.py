@@ -306,3 +306,61 @@ def test_a_run_wants_both_factories_or_neither():
         real.run(made, factory_name="module:attribute")
     with pytest.raises(ConfigError, match="backend"):
         real.run(made, backend="moon")
+
+
+class Backend:
+    """A lab process that answers a run with no mesh at all, or is lost."""
+
+    offset = 0.0
+
+    def __init__(self, answers):
+        self.answers, self.closed = answers, 0
+
+    def measure_clock(self):
+        return 0.001
+
+    def start(self, op, *, request):
+        self.seed = request["seed"]
+        return 1
+
+    def finish(self, number, wait_s):
+        if (answer := self.answers[self.seed]) is None:
+            raise Temporary("lab process: lost")
+        empty = {"duration": 1.0, "pairs": [], "steps": [], "touched": [], "settings_start": {}, "settings_end": {}}
+        return True, {**empty, "invalid": answer, "notes": {}}
+
+    def close(self):
+        self.closed += 1
+
+
+@pytest.fixture
+def booted(monkeypatch):
+    """The backends that were started, by seed: valid twice, invalid, valid, lost, valid."""
+    found = []
+
+    def start(backend):
+        found.append(Backend({1: "", 2: "", 3: "slow", 4: "", 5: None, 6: ""}))
+        return found[-1]
+
+    monkeypatch.setattr(real, "start", start)
+    yield found
+    real._standing.close()
+
+
+def test_a_backend_is_kept_for_the_next_run(booted):
+    made = scenarios.load("blackhole")
+    assert [real.run(made, seed=seed).seed for seed in (1, 2)] == [1, 2]
+    assert [one.closed for one in booted] == [0]
+    real._standing.close()
+    assert [one.closed for one in booted] == [1]
+
+
+def test_a_backend_that_made_a_run_invalid_or_was_lost_is_not_kept(booted):
+    made = scenarios.load("blackhole")
+    assert real.run(made, seed=3).invalid == "slow"
+    assert [one.closed for one in booted] == [1]
+    real.run(made, seed=4)
+    with pytest.raises(Temporary):
+        real.run(made, seed=5)
+    real.run(made, seed=6)
+    assert [one.closed for one in booted] == [1, 1, 0]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lab_records import LINK, fault, pair, run, said
 
 from x0tta6bl4.errors import ConfigError, Temporary
-from x0tta6bl4.lab import archive
+from x0tta6bl4.lab import archive, pool
 from x0tta6bl4.lab.record import RunRecord, Step
 from x0tta6bl4.lab.score import judge, kept_records, kept_scores, score, total
 
@@ -558,7 +558,10 @@ def test_in_real_time_only_runs_without_a_controller_share_the_machine(tmp_path)
 
 
 def linger(scenario, seed, controller_on, freeze_at):
-    """A run that, but for the first one, ends when it is told to, and then leaves a note."""
+    """A run that, but for the first one, ends when it is told to, and then leaves a note; so does its process."""
+    begun, closed = (Path(scenario.name) / f"{state} {os.getpid()}" for state in ("process", "closed"))
+    begun.touch()
+    pool.before_exit(closed.touch)
     if seed:
         (Path(scenario.name) / f"{seed} begun").touch()
         try:
@@ -593,6 +596,8 @@ def test_stopped_it_ends_what_runs_and_begins_nothing_more(tmp_path):
     begun, ended = ({path.name.split()[0] for path in tmp_path.glob(f"* {state}")} for state in ("begun", "ended"))
     assert begun == ended
     assert len(begun) <= 2  # one beside the first run, one in its place
+    used, closed = ({path.name.split()[1] for path in tmp_path.glob(f"{state} *")} for state in ("process", "closed"))
+    assert used == closed
     assert len(kept_scores(tmp_path / "score.json")) == 1  # what was done is kept
 
 
