@@ -1,6 +1,7 @@
 """Scores as a Markdown table: `python benchmarks/table.py SCORE.json.. [--into README.md --name sim]`.
 
-Of one file the totals are printed too; of several (one for each algorithm, say) only the faults, by their medians.
+Of one file the totals are printed too; of several (one for each algorithm, say) the faults, by their medians, and what
+all runs together came to.
 With --into the table replaces what stands between `<!-- measured: NAME begin -->` and `<!-- measured: NAME end -->`.
 """
 
@@ -26,6 +27,7 @@ TARGETS = {
     "false_incidents_per_day": ("<=", 0),
     "config_drift": ("<=", 0),
 }
+WORSE_S = 1.0
 
 
 def said(value: Any) -> str:
@@ -45,7 +47,10 @@ def totals(total: dict[str, Any]) -> list[str]:
 
 
 def by_scenario(runs: list[dict[str, Any]]) -> list[str]:
-    """Medians for each scenario and algorithm, with and without the controller; a fault that hurt nobody took 0 s."""
+    """Medians for each scenario and algorithm, with and without the controller; a fault that hurt nobody took 0 s.
+
+    Missed is a fault with more than `WORSE_S` bad seconds over those without the controller.
+    """
     rows = [
         "| fault | algorithm | detected after s | recovered after s | bad s with | bad s without |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -58,11 +63,46 @@ def by_scenario(runs: list[dict[str, Any]]) -> list[str]:
         cells = [
             middle([f["ttd_s"] for f in on]),
             middle([0.0 if f["recovered"] is None else f["ttr_s"] for f in on if f["bad_s"] is not None]),
-            middle([f["bad_s"] for f in on]),
+            middle([f["bad_s"] for f in on]) + (" (missed)" if worse(on, off) else ""),
             middle([f["bad_s"] for f in off]),
         ]
         rows.append(f"| {scenario} | {algorithm} | " + " | ".join(cells) + " |")
     return rows
+
+
+def worse(on: list[dict[str, Any]], off: list[dict[str, Any]]) -> bool:
+    """Has the median fault more than `WORSE_S` bad seconds over the median without the controller?"""
+    with_, without = ([f["bad_s"] for f in faults if f["bad_s"] is not None] for faults in (on, off))
+    return bool(with_ and without) and statistics.median(with_) > statistics.median(without) + WORSE_S
+
+
+def together(runs: list[dict[str, Any]]) -> str:
+    """What the runs of several files came to, in a sentence."""
+    valid = [run for run in runs if not run.get("invalid") and run["faults"]]
+    on = [run for run in valid if run["controller"]]
+    faults = [fault for run in on for fault in run["faults"]]
+    mendable = [fault for fault in faults if fault["repairable"] and fault["recovered"] is not None]
+    counts = {
+        side: [
+            sum(run["controller"] is side and (run["scenario"], run["algorithm"]) == key for run in valid)
+            for key in {(run["scenario"], run["algorithm"]) for run in valid}
+        ]
+        for side in (True, False)
+    }
+    return (
+        f"{len(on)} runs with the controller ({spread(counts[True])} of each) and {len(valid) - len(on)} without "
+        f"({spread(counts[False])}): {sum(fault['detected'] for fault in faults)} of {len(faults)} faults detected, "
+        f"{sum(fault['cause_top1'] for fault in faults)} named rightly, "
+        f"{sum(bool(fault['recovered']) for fault in mendable)} of {len(mendable)} that can be repaired recovered; "
+        f"of {sum(run['actions'] for run in on)} actions {sum(len(run['harmful']) for run in on)} harmful, "
+        f"{sum(len(run['drift']) for run in on)} settings left changed, "
+        f"{sum(len(run['false_incidents']) for run in on)} false incidents."
+    )
+
+
+def spread(counts: list[int]) -> str:
+    """`3`, or `1 to 3` where they differ."""
+    return str(counts[0]) if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)}"
 
 
 def middle(values: list[float | None]) -> str:
@@ -83,7 +123,8 @@ def main() -> int:
     scores = [json.loads(path.read_text()) for path in chosen.score]
     above = [*totals(scores[0]["total"]), ""] if len(scores) == 1 else []
     runs = [run for score in scores for run in (*score["runs"], *score.get("other_runs", ()))]
-    text = "\n".join([*above, *by_scenario(runs)])
+    below = ["", together(runs)] if len(scores) > 1 else []
+    text = "\n".join([*above, *by_scenario(runs), *below])
     if chosen.into is None:
         print(text)
         return 0

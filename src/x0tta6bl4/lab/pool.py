@@ -51,7 +51,12 @@ def at_once(
 def _heed_the_parent() -> None:
     """In a process of the pool: Ctrl-C, which reaches all of them, is the parent's matter; its SIGTERM unwinds."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, _unwind)
+
+
+def _unwind(number: int, frame: object) -> None:
+    signal.signal(number, signal.SIG_IGN)  # the pool tells its processes once more when the first of them is gone
+    sys.exit(128 + number)
 
 
 def _until_told(work: Callable[[Task], Result], task: Task) -> Result:

@@ -128,7 +128,7 @@ def run(
 
     factory: builds the controller here; factory_name: the same as "MODULE:ATTRIBUTE", builds the agents in the lab
     process; both None is a run without a controller. process: a started backend to use; without one it is started, and
-    kept for the next run of this Python process unless this one was invalid.
+    kept for the next run of this Python process unless this one raises.
     tail_s: how long after the last fault the run may go on until settings are as at the start; early: it ends once
     they have been so for 20 s with agents and controller at rest (`quiet.Quiet`). Raises what `start` raises, Temporary
     where the lab process is lost.
@@ -137,7 +137,7 @@ def run(
         raise ConfigError("factory_name", factory_name, "given together with factory, or neither")
     if process is None:
         with _standing.one(backend) as own:
-            record = run(
+            return run(
                 scenario,
                 backend=backend,
                 seed=seed,
@@ -148,9 +148,6 @@ def run(
                 tail_s=tail_s,
                 early=early,
             )
-        if record.invalid:  # perhaps it was this guest
-            _standing.close()
-        return record
     used_seed = scenario.seed if seed is None else seed
     tail = tail_s if factory is not None else OFF_TAIL_S
     request = {

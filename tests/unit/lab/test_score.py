@@ -567,6 +567,7 @@ def linger(scenario, seed, controller_on, freeze_at):
         try:
             time.sleep(60)
         finally:
+            time.sleep(0.5 * seed)  # as a guest takes its time to end; others are done sooner
             (Path(scenario.name) / f"{seed} ended").touch()
     else:
         while not list(Path(scenario.name).glob("* begun")):  # the other process takes its time to start
