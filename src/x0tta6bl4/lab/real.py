@@ -35,7 +35,7 @@ def start(backend: str, progress: Callable[[str], None] = lambda doing: None) ->
 
 
 class _Standing:
-    """The backends that this Python process has started for `run`, each kept for the run after.
+    """The guests that this Python process has started for `run`, each kept for the run after.
 
     A guest's boot takes more of a CPU than a run without a controller, and disturbs the runs beside it.
     """
@@ -128,7 +128,7 @@ def run(
 
     factory: builds the controller here; factory_name: the same as "MODULE:ATTRIBUTE", builds the agents in the lab
     process; both None is a run without a controller. process: a started backend to use; without one it is started, and
-    kept for the next run of this Python process unless this one raises.
+    ended, or where it is a guest kept for the next run of this Python process unless this one raises.
     tail_s: how long after the last fault the run may go on until settings are as at the start; early: it ends once
     they have been so for 20 s with agents and controller at rest (`quiet.Quiet`). Raises what `start` raises, Temporary
     where the lab process is lost.
@@ -136,7 +136,7 @@ def run(
     if (factory is None) != (factory_name is None):
         raise ConfigError("factory_name", factory_name, "given together with factory, or neither")
     if process is None:
-        with _standing.one(backend) as own:
+        with _standing.one(backend) if backend == "vm" else start(backend) as own:
             return run(
                 scenario,
                 backend=backend,
