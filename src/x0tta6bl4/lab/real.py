@@ -34,34 +34,35 @@ def start(backend: str, progress: Callable[[str], None] = lambda doing: None) ->
     return vm.start(progress=progress) if backend == "vm" else host.start(progress=progress)
 
 
-class _Standing:
-    """The guests that this Python process has started for `run`, each kept for the run after.
+class _Guest:
+    """The guest that this Python process has started for `run`, kept for the run after.
 
-    A guest's boot takes more of a CPU than a run without a controller, and disturbs the runs beside it.
+    A boot takes more of a CPU than a run without a controller, and disturbs the runs beside it.
     """
 
     def __init__(self) -> None:
-        self._started: dict[str, LabProcess] = {}
+        self._kept: LabProcess | None = None
         pool.before_exit(self.close)
 
     @contextmanager
-    def one(self, backend: str) -> Iterator[LabProcess]:
-        """The one of this backend, started where there is none; whoever leaves with an error ends it."""
-        process = self._started.pop(backend, None) or start(backend)
+    def lent(self) -> Iterator[LabProcess]:
+        """It, started where there is none; whoever leaves with an error ends it."""
+        process, self._kept = self._kept or start("vm"), None
         try:
             yield process
         except BaseException:
             process.close()
             raise
-        self._started[backend] = process
+        self._kept = process
 
     def close(self) -> None:
-        """End all."""
-        while self._started:
-            self._started.popitem()[1].close()
+        """End it."""
+        process, self._kept = self._kept, None
+        if process is not None:
+            process.close()
 
 
-_standing: Final = _Standing()
+_guest: Final = _Guest()
 
 
 class _Outside:
@@ -136,7 +137,7 @@ def run(
     if (factory is None) != (factory_name is None):
         raise ConfigError("factory_name", factory_name, "given together with factory, or neither")
     if process is None:
-        with _standing.one(backend) if backend == "vm" else start(backend) as own:
+        with _guest.lent() if backend == "vm" else start(backend) as own:
             return run(
                 scenario,
                 backend=backend,

@@ -332,6 +332,12 @@ class Backend:
     def close(self):
         self.closed += 1
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
 
 @pytest.fixture
 def booted(monkeypatch):
@@ -344,21 +350,28 @@ def booted(monkeypatch):
 
     monkeypatch.setattr(real, "start", start)
     yield found
-    real._standing.close()
+    real._guest.close()
 
 
-def test_a_backend_is_kept_for_the_next_run(booted):
+def test_a_guest_is_kept_for_the_next_run(booted):
     made = scenarios.load("blackhole")
     assert [real.run(made, seed=seed).invalid for seed in (1, 2, 1)] == ["", "guest timer lag 200 ms", ""]
     assert [one.closed for one in booted] == [0]
-    real._standing.close()
+    real._guest.close()
     assert [one.closed for one in booted] == [1]
 
 
-def test_a_backend_that_was_lost_is_started_anew(booted):
+def test_a_guest_that_was_lost_is_started_anew(booted):
     made = scenarios.load("blackhole")
     real.run(made, seed=1)
     with pytest.raises(Temporary):
         real.run(made, seed=3)
     real.run(made, seed=2)
     assert [one.closed for one in booted] == [1, 0]
+
+
+def test_a_lab_of_this_machine_ends_with_its_run(booted):
+    made = scenarios.load("blackhole")
+    real.run(made, backend="host", seed=1)
+    real.run(made, backend="host", seed=2)
+    assert [one.closed for one in booted] == [1, 1]
