@@ -1,7 +1,7 @@
 """Scores as a Markdown table: `python benchmarks/table.py SCORE.json.. [--into README.md --name sim]`.
 
-Of one file the totals are printed too; of several (one for each algorithm, say) the faults, by their medians, and what
-all runs together came to.
+The faults, by their medians. Above them, of one simulated score, its totals beside the targets, which are the
+simulator's; below them, of others (one for each algorithm, say), what all runs together came to.
 With --into the table replaces what stands between `<!-- measured: NAME begin -->` and `<!-- measured: NAME end -->`.
 """
 
@@ -77,7 +77,7 @@ def worse(on: list[dict[str, Any]], off: list[dict[str, Any]]) -> bool:
 
 
 def together(runs: list[dict[str, Any]]) -> str:
-    """What the runs of several files came to, in a sentence."""
+    """What all runs came to, in a sentence."""
     valid = [run for run in runs if not run.get("invalid") and run["faults"]]
     on = [run for run in valid if run["controller"]]
     faults = [fault for run in on for fault in run["faults"]]
@@ -121,10 +121,12 @@ def main() -> int:
     parser.add_argument("--name", default="sim")
     chosen = parser.parse_args()
     scores = [json.loads(path.read_text()) for path in chosen.score]
-    above = [*totals(scores[0]["total"]), ""] if len(scores) == 1 else []
     runs = [run for score in scores for run in (*score["runs"], *score.get("other_runs", ()))]
-    below = ["", together(runs)] if len(scores) > 1 else []
-    text = "\n".join([*above, *by_scenario(runs), *below])
+    if len(scores) == 1 and {run["backend"] for run in runs} == {"sim"}:
+        lines = [*totals(scores[0]["total"]), "", *by_scenario(runs)]
+    else:
+        lines = [*by_scenario(runs), "", together(runs)]
+    text = "\n".join(lines)
     if chosen.into is None:
         print(text)
         return 0

@@ -144,7 +144,7 @@ class Peer:
     echo_us: int = 0  # the sending time of its last hello, to be sent back
     echo_at: Seconds = float("-inf")  # when that came; a discovery by multicast is younger, and brings none
     arrivals: deque[tuple[Seconds, int]] = field(default_factory=deque)
-    before: int | None = None  # the number that came last before those in `arrivals`
+    before: int = 0  # the number that came last before those in `arrivals`; the first one sent is 1
     round_trips: deque[Seconds] = field(default_factory=lambda: deque(maxlen=9))
     rtt_at: Seconds = float("-inf")
     loss_out: float | None = None
@@ -235,8 +235,8 @@ class Peer:
         missing_first = max(0, int((arrivals[0][0] - (now - WINDOW_S)) / self.interval_s - 1.0))
         if now - self.first_at < WINDOW_S:
             missing_first = 0
-        if self.before is not None:  # an agent that paused or started again sent nothing that could be lost
-            missing_first = min(missing_first, max(0, arrivals[0][1] - self.before - 1))
+        # an agent that was slow to start, paused or started again sent nothing meanwhile that could be lost
+        missing_first = min(missing_first, max(0, arrivals[0][1] - self.before - 1))
         expected = self.seq - arrivals[0][1] + 1 + overdue + missing_first
         # A sender that is short of time says less: two lost of its eight are a burst, not a fourth of all.
         enough = WINDOW_S / self.interval_s / 2

@@ -177,6 +177,13 @@ def test_an_agent_that_starts_again_lost_nothing(before, pause):
         assert (peer.loss_in(back + i * TICK) or 0.0) < 0.2, i
 
 
+@pytest.mark.parametrize(("number", "lost"), [(1, 0), (6, 5), (400, 10)])
+def test_an_agent_that_is_slow_to_say_its_first_hello_lost_only_what_it_numbered(number, lost):
+    peer = peer_at()  # discovered, and then silent for 0.6 s
+    talk(peer, 0.6, 30, seq=number)
+    assert peer.loss_in(2.05) == pytest.approx(lost / (30 + lost), abs=0.01)
+
+
 def test_a_link_that_was_dead_is_lossy_when_it_comes_back():
     peer = peer_at()
     end = talk(peer, 0.0, 81)
