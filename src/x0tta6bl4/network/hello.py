@@ -158,6 +158,7 @@ class Peer:
     hurry: int = 0
     news: bytes = b""
     next_seq: int = 0
+    large_turn: int = -1  # of the last full-size hello to it
 
     def hear(self, hello: Hello, now: Seconds) -> None:
         """Take in one hello of this peer."""

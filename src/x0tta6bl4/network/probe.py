@@ -25,6 +25,7 @@ ECHO_AFTER_S: Final = 0.15  # a silence that is worth an echo
 ALARM_MS: Final = 350.0
 ALARM_STAGES_MS: Final = (ALARM_MS, 400.0)  # where the catalogue calls a link, and an agent, silent
 DISCOVER_EVERY_S: Final = 1.0
+LARGE_APART_S: Final = 0.15  # full-size hellos to different neighbours do not leave at once
 LAG_MIN_S, LAG_MAX_S, LAG_MEMORY_S = 0.03, 2.0, 2.0
 LINK_METRICS: Final = ("silence_ms", "hello_silence_ms", "large_silence_ms", "loss_ratio", "rtt_ms")
 NEWS_METRICS: Final = ("up", "attached", "mtu_short_bytes")
@@ -46,7 +47,7 @@ class Hellos:
         large_interval_s: Seconds = 0.5,
     ) -> None:
         self.node, self.wire, self.clock = node, wire, clock
-        self.interval_s, self.large_every = interval_s, max(1, round(large_interval_s / interval_s))
+        self.interval_s, self.large_interval_s = interval_s, large_interval_s
         self.peers: dict[tuple[str, str], Peer] = {}  # (own interface, address)
         self.interfaces: tuple[str, ...] = ()
         self.leaving = False
@@ -109,7 +110,9 @@ class Hellos:
         self._ticks += 1
         hurry = self.asked(now)
         for n, ((interface, address), peer) in enumerate(self.peers.items()):
-            large = (self._ticks + n * 3) % self.large_every == 0
+            # By the clock, not by rounds: who is late with these sends no fewer.
+            turn = int((now + n * LARGE_APART_S) // self.large_interval_s)
+            large, peer.large_turn = turn != peer.large_turn, turn
             sent = self.clock.now()  # not when the round began: the round trip must not count what this loop takes
             said = peer.reply(
                 self.node, interface, sent, large=large, leaving=self.leaving, hurry=hurry, news=self._news

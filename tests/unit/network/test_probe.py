@@ -1,5 +1,6 @@
 """The agent's measuring: who is greeted, what is read of a link, and when the data plane is proven."""
 
+import itertools
 import json
 
 import numpy as np
@@ -21,6 +22,26 @@ HERE, THERE = names.link("n2", "v9", "n1", "v1"), names.link("n1", "v1", "n2", "
 
 def said(node="n2", interface="v9", seq=1, **fields):
     return hello.encode(Hello(node, interface, seq, 1, **fields))
+
+
+@pytest.mark.parametrize(("tick", "most"), [(TICK, 0.55), (0.12, 0.62), (0.3, 0.8)])
+def test_who_ticks_late_sends_no_fewer_full_size_hellos(tick, most):
+    clock, wire = ManualClock(), FakeWire()
+    node = Hellos("n1", wire, clock=clock)
+    for n in range(2, 6):
+        node.hear(link_hello(said(f"n{n}"), 0.0, "v1", f"fe80::{n}"))
+    sent = {}
+    for i in range(1, round(12 / tick)):
+        clock.at = i * tick
+        node.send(clock.at)
+        for _, _, to, payload in wire.taken("link"):
+            if len(payload) == hello.LARGE_BYTES:
+                sent.setdefault(to, []).append(clock.at)
+    assert len(sent) == 4
+    for times in sent.values():
+        assert max(b - a for a, b in itertools.pairwise(times)) < most + 1e-6
+        assert len(times) <= 12 / 0.5 + 1
+    assert len({round(times[-1] / tick) for times in sent.values()}) > 1  # not all at once
 
 
 class Pair:
