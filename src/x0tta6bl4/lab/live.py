@@ -1,7 +1,7 @@
 """One scenario on a real mesh, from building to the record. Runs inside the lab process (`guest.py`).
 
-Two threads: the lab's own sends the client probes, works off the timeline and watches its timer; the main one ticks the
-agents and passes datagrams to the controller outside. An agent that is slow delays other agents, never the measurement.
+Three threads: one sends the client probes and watches its timer, one works off the timeline, the main one ticks the
+agents and passes datagrams to the controller outside. A slow agent delays other agents, never the measurement.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Faults that come while a mesh is kept up: begun and ended by the lab's own thread."""
+"""Faults that come while a mesh is kept up: begun and ended by the lab itself."""
 
+import threading
 import time
 from dataclasses import replace
 
@@ -56,6 +57,24 @@ def test_one_that_is_mended_ends_now_and_only_once(field):
     assert switched(field, 2) == [("n2>n3", True), ("n2>n3", False)]
     time.sleep(0.6)
     assert len(field.lab.done) == 2
+
+
+def test_clients_go_on_while_a_change_takes_its_time(field, monkeypatch):
+    began, ended, sent = threading.Event(), threading.Event(), []
+
+    def slowly(ends, why, impairment):
+        began.set()
+        ended.wait(5)
+
+    monkeypatch.setattr(field.lab, "impair", slowly)
+    monkeypatch.setattr(field.clients, "send", lambda: sent.append(began.is_set()))
+    field.inject("injected-1", {**LOSS, "until": 9})
+    assert began.wait(5)
+    end = time.monotonic() + 5
+    while sent.count(True) < 5 and time.monotonic() < end:
+        time.sleep(0.01)
+    ended.set()
+    assert sent.count(True) >= 5
 
 
 def test_what_the_mesh_does_not_have_is_refused(field):
