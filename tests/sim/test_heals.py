@@ -67,7 +67,7 @@ def test_an_incident_closes_though_another_one_heard_of_its_actions_end():
             {"fault": "link-blackhole", "link": "n7-n11", "at": 90, "until": 110},
         ],
     )
-    record = sim.run(scenario, seed=1, factory=sim_factory)
+    record = sim.run(scenario, seed=1, factory=sim_factory, until=150.0)
     opened = {e["incident"] for _, e in record.events if e["type"] == "incident.opened"}
     closed = {e["incident"] for _, e in record.events if e["type"] == "incident.closed"}
     assert opened == closed
