@@ -14,7 +14,7 @@ from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import Span, StatusCode, Tracer, set_span_in_context
 
 from x0tta6bl4.model import Event, IncidentState, Iteration
@@ -32,9 +32,10 @@ class Spans:
 
     def __init__(self, version: str, endpoint: str) -> None:
         resource = Resource.create({SERVICE_NAME: "x0tta6bl4", SERVICE_VERSION: version})
-        exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces" if endpoint else None)
+        where = f"{endpoint.rstrip('/')}/v1/traces" if endpoint else None
+        self._exporter: SpanExporter = OTLPSpanExporter(endpoint=where)
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
         self._tracer: Tracer = self._provider.get_tracer("x0tta6bl4.loop", version)
 
     def add(self, iteration: Iteration, ended_ns: int) -> None:
@@ -54,10 +55,12 @@ class Spans:
         root.end(at)
 
     def close(self) -> None:
-        """Send what is left; a collector that does not answer is left behind after `CLOSE_S`."""
+        """Send what is left; a collector that does not answer within `CLOSE_S` is sent nothing more."""
         closing = threading.Thread(target=self._provider.shutdown, name="spans", daemon=True)
         closing.start()
         closing.join(CLOSE_S)
+        if closing.is_alive():  # the provider would try each batch that is left for another 10 s
+            self._exporter.shutdown()
 
 
 def _attributes(iteration: Iteration) -> dict[str, int | list[str]]:

@@ -145,6 +145,7 @@ def test_quiet_passes_are_sampled_and_no_change_is_missed(collector):
 
 def test_a_collector_that_hangs_or_is_away_never_slows_the_loop(collector, caplog):
     collector.stuck.clear()
+    before = set(threading.enumerate())
     hanging = tracing.start("1", collector.endpoint)
     away = tracing.start("1", "http://127.0.0.1:9")
     took = defaultdict(list)
@@ -161,6 +162,12 @@ def test_a_collector_that_hangs_or_is_away_never_slows_the_loop(collector, caplo
         traced.close()
         assert time.perf_counter() - start < 4
     assert collector.spans() == []
+    collector.stuck.set()  # the one request that was on its way is answered, and nothing is sent after it
+    exporting = [thread for thread in {*threading.enumerate()} - before if thread.name.startswith("OtelBatch")]
+    for thread in exporting:
+        thread.join(5)
+        assert not thread.is_alive()
+    assert len(collector.requests) == 1
 
 
 def test_the_environment_names_a_collector_too(collector, monkeypatch):
