@@ -37,7 +37,14 @@ def until(lab, seen, limit_s):
         if snapshot is not None and seen(snapshot.view, state.readers.incidents()):
             return snapshot.view
         time.sleep(0.1)
-    raise AssertionError(f"not within {limit_s} s; {source.progress()}")
+    shown = (
+        None if snapshot is None else [(client.source, client.target, client.well) for client in snapshot.view.clients]
+    )
+    found = [
+        (str(file.incident.cause), [(a.action.kind, a.state) for a in file.actions])
+        for file in state.readers.incidents()
+    ]
+    raise AssertionError(f"not within {limit_s} s; {source.progress()}; clients {shown}; incidents {found}")
 
 
 def all_well(view):
