@@ -33,7 +33,7 @@ step "$bin"/interrogate -q src
 if [ $# -gt 0 ]; then step "$bin"/pytest "$@"; exit; fi
 
 # What runs in virtual time takes the second core meanwhile, and has ended before the first guest boots. Coverage is that
-# of the unit tests and documents: its tracer takes twice the time of a simulated mesh, and a guest's from beside it.
+# of the unit tests and documents: its tracer takes two thirds of a simulated run's time, and the core that a guest needs.
 beside=$(mktemp); failed=0
 "$bin"/pytest -p no:cacheprovider tests/laws tests/sim >"$beside" 2>&1 & pid=$!
 step "$bin"/pytest --cov --cov-branch --cov-report= --cov-fail-under=0 tests/docs tests/unit || failed=1
