@@ -37,6 +37,7 @@ TELL_EVERY_S: Final = 5.0
 ENDS: Final = frozenset((ActionState.UNDOING, ActionState.UNDONE, ActionState.UNDO_FAILED))
 BRAKED: Final = "brake.changed"
 SETTLING_S: Final = 0.1  # the shortest time between two passes
+UNSEEN_S: Final = 0.3  # how long a report waits at most for the pass that looks at the one before it
 
 
 @dataclass(frozen=True)
@@ -134,28 +135,44 @@ class Controller:
         self._next_tell = ports.clock.now() + 1.0  # the first reports come in before
         self._next_pass = float("-inf")
         self._last_pass = float("-inf")
-        self._urgent = False
+        self._urgent = set[str]()  # nodes with an urgent report that no pass has looked at
+        self._later: list[tuple[report.Report, Seconds]] = []
 
     def tick(self, now: Seconds) -> None:
         """Take in reports; make a pass when it is time, sooner when a report is urgent or a verdict has settled."""
-        for _, at, payload in self.ports.transport.receive():
-            try:
-                self._hear(report.decode(payload), at, now)
-            except ProtocolError:
-                self.malformed += 1
+        self._take_in(now)
         self.arm.tick(now)
         look = self.loop.analyzer.next_look
         asked = self.loop.commands.waiting
-        soon = asked or self._urgent or self.worker.ready() or (look is not None and now >= look)
+        soon = asked or bool(self._urgent) or self.worker.ready() or (look is not None and now >= look)
         if now >= self._next_pass or (soon and now - self._last_pass >= SETTLING_S - 1e-9):
             self._pass(now)
+
+    def _take_in(self, now: Seconds) -> None:
+        """Hear what arrived, each node's in order.
+
+        An agent mends what is local within two ticks. Its next report must not replace the one that said what was
+        wrong before a pass has seen that, or the mesh would be repaired of something that never was an incident.
+        """
+        waiting, self._later = self._later, []
+        for _, at, payload in self.ports.transport.receive():
+            try:
+                waiting.append((report.decode(payload), at))
+            except ProtocolError:
+                self.malformed += 1
+        for said, at in waiting:
+            if said.node in self._urgent and now - at < UNSEEN_S:
+                self._later.append((said, at))
+            else:
+                self._hear(said, at, now)
 
     def _hear(self, said: report.Report, at: Seconds, now: Seconds) -> None:
         self.ages.hear(said.node, at)
         for answer in said.answers:
             self.arm.hear(answer, at)
         self.loop.senses.take(self.reader.observation(said, at), now)
-        self._urgent = self._urgent or said.urgent
+        if said.urgent:
+            self._urgent.add(said.node)
         self.boots[said.node] = said.boot
         if said.leaving_s:
             away = names.node(said.node)
@@ -165,7 +182,8 @@ class Controller:
 
     def _pass(self, now: Seconds) -> None:
         self._hold()
-        self._next_pass, self._last_pass, self._urgent = now + self.settings.pass_s, now, False
+        self._next_pass, self._last_pass = now + self.settings.pass_s, now
+        self._urgent.clear()
         self.last = self.loop.run_once()
         self._attach(now)
         if (changed := self.deeds.count(self.loop.limits, now)) is not None:
