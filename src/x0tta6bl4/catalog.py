@@ -87,7 +87,8 @@ class Mode(StrEnum):
     ANY = "any"  # at least one of them is there; the others say nothing against it
     MAY = "may"  # it is explained if it is there
     NOT = "not"  # it would contradict the cause
-    SPARED = "spared"  # somewhere it is known not to be there; everywhere it would contradict the cause
+    NOT_ALL = "not all"  # everywhere it would contradict the cause
+    SPARED = "spared"  # as "not all", and somewhere it is known not to be there
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from x0tta6bl4.model import Cause, Component, Diagnosis, Relation, Seconds, Symp
 Sign = tuple[str, Component]  # a symptom's code and component
 Pairs = frozenset[frozenset[Component]]
 SHOWS = (Mode.MUST, Mode.ALL, Mode.ANY)  # without any of these symptoms a cause is not there
+DENIES = (Mode.NOT, Mode.NOT_ALL, Mode.SPARED)  # these explain no symptom
 SETTLE_PART_S = 0.3  # how long the verdict "parted" waits for somebody behind the cut to be heard
 CAUSES_MAX = 5  # how many a verdict lists, itself among them
 EASING_S = 0.3  # how soon to look again at what may be about to clear
@@ -91,7 +92,7 @@ class Analyzer:
         signs |= self._touching(cause.behind)
         if rule is not None:
             for expect in rule.expects:
-                if expect.mode not in (Mode.NOT, Mode.SPARED):
+                if expect.mode not in DENIES:
                     kind = self.catalog.symptom[expect.symptom].kind
                     for place in self.graph.walk(cause.component, self._steps[expect]):
                         if place.kind == kind:
@@ -203,7 +204,7 @@ class Analyzer:
         shows: list[Symptom] = []  # what it could not be without
         everywhere: list[Symptom] = []
         wanted: list[Sign] = []
-        spared: dict[str, list[tuple[Component, bool]]] = {}  # symptom -> (place, is it there?)
+        spared: dict[Expect, list[tuple[Component, bool]]] = {}  # (place, is it there?)
         contradictions: list[str] = []
         must = True
         for expect in rule.expects:
@@ -215,8 +216,8 @@ class Analyzer:
                 if expect.mode is Mode.NOT:
                     if symptom is not None:
                         contradictions.append(f"{expect.symptom} on {where}")
-                elif expect.mode is Mode.SPARED:
-                    spared.setdefault(expect.symptom, []).append((where, symptom is not None))
+                elif expect.mode in DENIES:
+                    spared.setdefault(expect, []).append((where, symptom is not None))
                 elif symptom is not None:
                     explains.append(symptom)
                     if expect.mode in (Mode.ALL, Mode.ALSO):
@@ -228,10 +229,12 @@ class Analyzer:
                 elif expect.mode in (Mode.ALL, Mode.ALSO):
                     wanted.append((expect.symptom, where))
         since = min((s.since for s in shows), default=now)
-        for code, places in spared.items():
+        for expect, places in spared.items():
             if all(there for _, there in places):
-                contradictions.append(f"{code} everywhere")
-            elif not any(self.symptoms.status(code, where, since, now) is Status.ABSENT for where, _ in places):
+                contradictions.append(f"{expect.symptom} everywhere")
+            elif expect.mode is Mode.SPARED and not any(
+                self.symptoms.status(expect.symptom, where, since, now) is Status.ABSENT for where, _ in places
+            ):
                 must = False
         unknown = apart = 0
         elsewhere = any(s.component != place for s in everywhere)

@@ -32,6 +32,8 @@ REORDERED_MAX: Final = 20  # a number this far behind is no late packet
 NEWS_MAX: Final = 600  # bytes
 SETTLE_S: Final = 0.25  # after a silence, what the far end tells of this side is still of before
 MUTE_S: Final = 0.3  # who says nothing at all says nothing about frame sizes
+LAG_MAX_S: Final = 2.0  # so much silence at most is laid to lateness: longer ones must not become too old to be read
+GAPS_MS: Final = 350.0
 NEW_S: Final = 1.0  # who has not been heard for so long yet may still be starting: its silences are no news
 
 
@@ -195,15 +197,25 @@ class Peer:
 
     def _quiet_s(self, since: Seconds, now: Seconds) -> Seconds:
         """Time since, less what the sender's and this process's own lateness, or its being new, explain."""
-        quiet = now - since - self.lag_s - self.own_lag_s
+        quiet = now - since - min(self.lag_s + self.own_lag_s, LAG_MAX_S)
         if self.last_at - self.first_at < NEW_S:
             quiet -= NEW_S
         return max(0.0, quiet)
 
+    @property
+    def heard_at(self) -> Seconds:
+        """When anything came last, an echo of its kernel included."""
+        return max(self.last_at, self.last_echo_at)
+
+    @property
+    def large_at(self) -> Seconds:
+        """When its last full-size hello came."""
+        return max(self.last_large_at, self.first_at)
+
     def silence_ms(self, now: Seconds) -> float:
-        """Time since anything came; half of it where the link was lossy before, for then gaps are to be expected."""
-        silence = self._quiet_s(max(self.last_at, self.last_echo_at), now) * 1000
-        return silence / 2 if self._lossy_before() else silence
+        """Time since anything came; where the link was lossy before, gaps are usual: half of their first moments."""
+        silence = self._quiet_s(self.heard_at, now) * 1000
+        return silence - min(silence / 2, GAPS_MS) if self._lossy_before() else silence
 
     def _lossy_before(self) -> bool:
         """Were hellos lost before the last one that came? Seven in a row are then no news."""
@@ -220,7 +232,7 @@ class Peer:
         """Time since a full-size hello came; None where its agent is mute, which says nothing of frame sizes."""
         if self.hello_silence_ms(now) > MUTE_S * 1000:
             return None
-        return self._quiet_s(max(self.last_large_at, self.first_at), now) * 1000
+        return self._quiet_s(self.large_at, now) * 1000
 
     def loss_in(self, now: Seconds) -> float | None:
         """Share of hellos lost over WINDOW_S; None until half a window was heard."""

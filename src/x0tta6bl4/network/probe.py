@@ -15,9 +15,9 @@ from typing import Final
 import numpy as np
 
 from x0tta6bl4.errors import ProtocolError
-from x0tta6bl4.model import Component, Edge, Layout, Observation, Relation, Seconds
+from x0tta6bl4.model import Component, Edge, Floats, Layout, Observation, Relation, Seconds
 from x0tta6bl4.network import hello, names
-from x0tta6bl4.network.hello import Peer
+from x0tta6bl4.network.hello import LAG_MAX_S, Peer
 from x0tta6bl4.network.wire import Datagram, Wire
 from x0tta6bl4.ports import Clock, Proof
 
@@ -26,7 +26,7 @@ ALARM_MS: Final = 350.0
 ALARM_STAGES_MS: Final = (ALARM_MS, 400.0)  # where the catalogue calls a link, and an agent, silent
 DISCOVER_EVERY_S: Final = 1.0
 LARGE_APART_S: Final = 0.15  # full-size hellos to different neighbours do not leave at once
-LAG_MIN_S, LAG_MAX_S, LAG_MEMORY_S = 0.03, 2.0, 2.0
+LAG_MIN_S, LAG_MEMORY_S = 0.03, 2.0
 LINK_METRICS: Final = ("silence_ms", "hello_silence_ms", "large_silence_ms", "loss_ratio", "rtt_ms")
 NEWS_METRICS: Final = ("up", "attached", "mtu_short_bytes")
 NEWS_VALUE_MAX: Final = 1e6
@@ -169,6 +169,8 @@ class Hellos:
                 np.nan if loss is None else loss,
                 np.nan if rtt is None else rtt,
             )
+            ages[2 * i, :3] = _excused_s(peer, values[2 * i, :3], now)
+            ages[2 * i, 3] = ages[2 * i, 1]  # what is overdue counts as lost, less what is excused
             if peer.silence_out_ms is not None:  # as the far end told; it knows nothing of its own agent's silence
                 values[2 * i + 1] = (
                     peer.silence_out_ms,
@@ -177,10 +179,10 @@ class Hellos:
                     np.nan if peer.loss_out is None else peer.loss_out,
                     np.nan if rtt is None else rtt,
                 )
-                ages[2 * i + 1, :4] = now - peer.told_at
+                ages[2 * i + 1, :4] = now - peer.told_at + peer.lag_s + peer.own_lag_s
             if peer.last_echo_at > now - 1.0:  # an echo went both ways
                 values[2 * i + 1, 0] = peer.silence_ms(now)
-                ages[2 * i + 1, 0] = 0.0
+                ages[2 * i + 1, 0] = ages[2 * i, 0]
         return Observation(self.name, now, self._layout, values, ages)
 
     def heard_news(self, now: Seconds) -> Observation | None:
@@ -208,6 +210,16 @@ class Hellos:
                 components.append(names.link(*ends))
                 edges.extend(names.link_edges(*ends))
         return Layout(tuple(components), LINK_METRICS, tuple(edges))
+
+
+def _excused_s(peer: Peer, silences_ms: Floats, now: Seconds) -> Floats:
+    """How much of the time in which nothing came is not called silence (float32 [3]; as `silences_ms`).
+
+    So old is the reading: it says nothing of a time in which nothing was heard, or one end would say that a link was
+    well when the other already knows that it is dead.
+    """
+    since = np.array((peer.heard_at, peer.last_at, peer.large_at))
+    return np.maximum(now - since - silences_ms / 1000, 0.0).astype(np.float32)
 
 
 def _parse(news: bytes) -> list[tuple[str, dict[str, float]]]:

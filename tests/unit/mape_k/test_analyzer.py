@@ -309,6 +309,36 @@ def test_newer_evidence_contradicts():
     assert not rig.analyzer.contradicted(incident.cause, 6.5)  # nothing of it is left: that is recovery
 
 
+@pytest.mark.parametrize("ways", [[("n2", "n3"), ("n3", "n2")], [("n3", "n2")]])
+def test_a_link_that_loses_packets_and_then_all_of_them_is_called_dead(ways):
+    rig = rig_of()
+    for way in ways:
+        rig.set(rig.link(*way), loss_ratio=0.4)
+    rig.run(3.1, 8.0)
+    place = rig.pair("n2", "n3") if len(ways) == 2 else rig.link("n3", "n2")
+    assert rig.verdicts() == [f"link-lossy {place}"]
+    for way in ways:
+        rig.silence(*way, 8.0)
+        rig.set(rig.link(*way), loss_ratio=1.0)
+    changes = rig.run(8.1, 12.0)
+    assert rig.verdicts() == [f"link-down {place}"]
+    assert [c.type for c in changes] == ["incident.updated"]  # it is the same trouble
+
+
+def test_a_lossy_link_that_is_silent_for_a_moment_is_still_called_lossy():
+    rig = rig_of()
+    for way in (("n2", "n3"), ("n3", "n2")):
+        rig.set(rig.link(*way), loss_ratio=0.4)
+    rig.run(3.1, 8.0)
+    for way in (("n2", "n3"), ("n3", "n2")):
+        rig.set(rig.link(*way), silence_ms=rig.since(8.0))
+    rig.run(8.1, 9.0)
+    for way in (("n2", "n3"), ("n3", "n2")):
+        rig.set(rig.link(*way), silence_ms=10.0)
+    rig.run(9.1, 15.0)
+    assert rig.verdicts() == [f"link-lossy {rig.pair('n2', 'n3')}"]
+
+
 def test_causes_that_no_rule_describes_stand_and_cover_what_they_touch():
     rig = rig_of(RING)
     away = Cause("partition", Component("partition", "n3,n4"), 0.9, (), behind=(names.node("n3"), names.node("n4")))

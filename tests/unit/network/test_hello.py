@@ -256,6 +256,22 @@ def test_silences():
     assert peer.hello_silence_ms(now) == pytest.approx(200)
 
 
+def test_a_link_that_was_lossy_is_given_more_time_but_not_for_ever():
+    peer = peer_at()
+    end = talk(peer, 0.0, 41, lost=range(0, 40, 3))
+    assert peer.silence_ms(end + 0.69) == pytest.approx(345)
+    assert peer.silence_ms(end + 0.71) == pytest.approx(360)
+    assert peer.silence_ms(end + 20.0) == pytest.approx(19_650)
+
+
+def test_lateness_excuses_a_moment_only():
+    peer = peer_at()
+    end = talk(peer, 0.0, 41)
+    peer.lag_s, peer.own_lag_s = 2.0, 1.5
+    assert peer.silence_ms(end + 1.9) == 0.0
+    assert peer.silence_ms(end + 3.0) == pytest.approx(1000)
+
+
 def test_after_a_silence_large_frames_are_judged_anew():
     peer = peer_at()
     talk(peer, 0.0, 41, large=True)

@@ -161,6 +161,40 @@ def test_a_late_process_blames_nobody():
     assert pair.read("n1")[str(HERE)]["silence_ms"] < 60
 
 
+@given(
+    lags=st.tuples(st.floats(0.0, 2.0), st.floats(0.0, 2.0)),
+    lossy=st.booleans(),
+    new=st.booleans(),
+    echo=st.booleans(),
+    dead_s=st.floats(0.0, 4.0),
+)
+def test_a_reading_never_says_that_something_came_later_than_it_did(lags, lossy, new, echo, dead_s):
+    """Else one end would speak against the other, which knows already that the link is dead."""
+    pair = Pair()
+    for _ in range(8 if new else 41):
+        if lossy:
+            pair.deaf = {"n1"} if pair.now * 20 % 3 < 0.5 else set()
+        pair.tick()
+    pair.deaf = set()
+    pair.tick()
+    end = pair.ends["n1"]
+    (peer,) = end.peers.values()
+    died = pair.now + 0.004
+    if echo:
+        end.hear(link_hello(b"x0", died, "v1", "fe80::n2", echo=True))
+    end.note_lag(lags[0], died + dead_s)
+    peer.lag_s = lags[1]
+    seen = end.read(died + dead_s)
+    (far,) = pair.ends["n2"].peers.values()
+    for row, ear in enumerate((peer, far) if not (new or lossy) else (peer,)):
+        came = {"silence_ms": died, "hello_silence_ms": ear.last_at, "large_silence_ms": ear.large_at}
+        for metric, last in came.items():
+            column = seen.layout.metrics.index(metric)
+            said, measured = seen.values[row, column], seen.at - seen.age_s[row, column]
+            assert np.isnan(said) or measured - said / 1000 <= last + 0.004  # what is told is 2 ms on its way
+            assert row or np.isnan(said) or seen.at - measured <= 3.4  # never too old to be read for long
+
+
 def test_hurry_is_passed_on_and_fades():
     pair = Pair()
     pair.run(1.0)

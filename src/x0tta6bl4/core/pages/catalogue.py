@@ -21,7 +21,8 @@ MODES: Final = {
     Mode.ALSO: "not without",
     Mode.ANY: "needs one",
     Mode.NOT: "not with",
-    Mode.SPARED: "not everywhere",
+    Mode.NOT_ALL: "not everywhere",
+    Mode.SPARED: "surely not everywhere",
 }
 NUMBERS: Final = {
     "small-mtu": f"an attached interface has an MTU under {MTU_MIN_BYTES} bytes",
