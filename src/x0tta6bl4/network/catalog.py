@@ -117,7 +117,7 @@ CAUSES: Final = (
               (_must("link-silent"), *_may(()), *_ENDS), 0.47, hold_s=0.2, severity=Severity.CRITICAL),
     CauseRule("link-lossy", "adjacency", "a link loses packets in both directions",
               (Expect("link-lossy", Mode.ALL, ("~part_of",)), Expect("link-silent", Mode.NOT_ALL, ("~part_of",)),
-               *_may(("~part_of",)), *_ENDS_OF_PAIR), 0.5, settle_s=0.8),
+               *_may(("~part_of",)), *_ENDS_OF_PAIR), 0.46, settle_s=0.8),
     CauseRule("link-lossy", "link", "a link loses packets in one direction",
               (_must("link-lossy"), Expect("link-silent", Mode.NOT), *_may(()), *_ENDS), 0.45, settle_s=0.0),
     CauseRule("link-slow", "adjacency", "a link is far slower than usual",

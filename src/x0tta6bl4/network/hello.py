@@ -235,17 +235,19 @@ class Peer:
         return self._quiet_s(self.large_at, now) * 1000
 
     def loss_in(self, now: Seconds) -> float | None:
-        """Share of hellos lost over WINDOW_S; None until half a window was heard."""
-        arrivals = self.arrivals
-        while arrivals and arrivals[0][0] < now - WINDOW_S:
+        """Share of hellos lost over WINDOW_S, less what lateness excuses; None until half a window was heard."""
+        arrivals, quiet = self.arrivals, self._quiet_s(self.last_at, now)
+        excused = max(0.0, now - self.last_at - quiet)  # nothing is known of this time
+        begin = now - excused - WINDOW_S
+        while arrivals and arrivals[0][0] < begin:
             self.before = arrivals.popleft()[1]
         if now - self.first_at < WINDOW_S / 2:
             return None
         mute = self.last_echo_at > self.last_at  # the link answers, the far agent does not: that is no loss
         if not arrivals:
             return None if mute else 1.0
-        overdue = 0 if mute else max(0, int(self._quiet_s(self.last_at, now) / self.interval_s - 1.0))
-        missing_first = max(0, int((arrivals[0][0] - (now - WINDOW_S)) / self.interval_s - 1.0))
+        overdue = 0 if mute else max(0, int(quiet / self.interval_s - 1.0))
+        missing_first = max(0, int((arrivals[0][0] - begin) / self.interval_s - 1.0))
         if now - self.first_at < WINDOW_S:
             missing_first = 0
         # an agent that was slow to start, paused or started again sent nothing meanwhile that could be lost

@@ -415,3 +415,13 @@ def test_a_report_that_is_back_does_not_decide_between_two_causes():
     assert free <= {(symptom.code, symptom.component) for symptom in rig.active}
     (diagnosis,) = rig.analyzer.diagnose(rig.active, free, 5.4)
     assert (diagnosis.cause.code, diagnosis.cause.component) == ("node-down", names.node("n4"))
+
+
+def test_a_way_that_is_silent_is_dead_not_lossy_though_the_other_lived_a_little_longer():
+    rig = rig_of()
+    rig.silence("n3", "n2", 3.0)
+    rig.run(3.1, 3.3)
+    rig.set(rig.link("n2", "n3"), **dict.fromkeys(rig.LINK))  # n3 is cut off: that was its last word
+    rig.set(rig.link("n3", "n2"), loss_ratio=0.6)
+    rig.run(3.4, 6.0)
+    assert rig.verdicts() == [f"link-down {rig.link('n3', 'n2')}"]

@@ -272,6 +272,15 @@ def test_lateness_excuses_a_moment_only():
     assert peer.silence_ms(end + 3.0) == pytest.approx(1000)
 
 
+@pytest.mark.parametrize("quiet", [0.5, 1.5, 2.5])
+def test_what_lateness_excuses_is_no_loss_either(quiet):
+    peer = peer_at()
+    end = talk(peer, 0.0, 61)
+    peer.own_lag_s = 2.0
+    assert (peer.silence_ms(end + quiet) > 350) == (quiet > 2.35)
+    assert (peer.loss_in(end + quiet) > 0.2) == (quiet > 2.35)
+
+
 def test_after_a_silence_large_frames_are_judged_anew():
     peer = peer_at()
     talk(peer, 0.0, 41, large=True)
