@@ -79,11 +79,12 @@ def _subtitle(scores: Sequence[RunScore]) -> str:
     def names(pick: Callable[[RunScore], str]) -> str:
         return ", ".join(sorted({pick(one) for one in scores if pick(one)})) or "none"
 
+    seeds = len({one.seed for one in scores if not one.healthy_hours})
     parts = [
         f"backend {names(lambda one: one.backend)}",
         f"tuning {names(lambda one: one.tuning)}",
         f"management {names(lambda one: one.management)}",
-        f"{len({one.seed for one in scores if not one.healthy_hours})} seeds",
+        f"{seeds} seed{'' if seeds == 1 else 's'}",
         f"{sum(one.healthy_hours for one in scores if not one.invalid):g} healthy hours watched",
     ]
     return escape(" \N{MIDDLE DOT} ".join(parts))
