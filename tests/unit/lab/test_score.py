@@ -321,6 +321,13 @@ def test_the_replay_finds_the_step_that_did_it():
     assert "on n2" in got.harmful[0]
 
 
+@pytest.mark.parametrize(("touched", "harmful"), [([40.95], 0), ([40.8], 1), ([], 1)])
+def test_a_step_after_the_first_lost_probe_is_not_blamed_for_what_the_timeline_did_just_before(touched, harmful):
+    steps = [Step(41.1, "n2", "interface/n2:v2-3", "detach", 1)]
+    got = judge(run([pair(lost=[(41, 43)], path_touched=touched)], steps=steps))
+    assert len(got.harmful) == harmful
+
+
 def test_two_pairs_hurt_by_one_step_are_one_harmful_action():
     got = judge(replace(harmed(), pairs=[pair(lost=[(41, 43)]), pair(lost=[(41, 44)], source="n1")]))
     assert len(got.harmful) == 1
