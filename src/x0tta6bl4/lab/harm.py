@@ -74,9 +74,7 @@ def _culprit(
     since, until = dip
     near = [step for step in run.steps if since - BLAME_S <= step.at <= since + _IN_FLIGHT_S]
     for step in sorted(near, key=lambda step: -step.at):
-        # a step after the dip's first lost probe can have hit what was on its way, and so can the timeline before it
-        begin = step.at if step.at <= since else since - _IN_FLIGHT_S
-        if any(begin <= at <= since + wellness.DIP_S for at in pair.path_touched):
+        if any(step.at <= at <= since + wellness.DIP_S for at in pair.path_touched):
             return None  # the timeline came between; so it did for every earlier step
         if not (wellness.well_at(seen, step.at) or wellness.well_at(seen, since)):
             continue

@@ -160,6 +160,7 @@ def score(
     tasks.sort(key=lambda task: task.controller)  # those without first: outside `sim` harm is compared with them
     keep = {one.key: one for one in kept_scores(json_path)}
     missing = [task for task in tasks if task.key not in keep or keep[task.key].invalid]
+    new = {task.key for task in missing}
     done = len(tasks) - len(missing)
     document = _write(json_path, keep, tasks)
     with closing(_results(missing, jobs, jobs if backend == "sim" else 1)) as results:
@@ -170,6 +171,12 @@ def score(
             if progress is not None:
                 side = "on" if task.controller else "off"
                 progress(done, len(tasks), f"{task.name} seed {task.seed} controller {side}")
+    if backend != "sim":  # what was judged before there were these runs to compare with
+        for task in tasks:
+            if task.controller and task.key not in new and not new.isdisjoint(task.off_keys):
+                record = archive.kept_record(task.records, task.key)
+                keep[task.key] = keep[task.key] if record is None else _compared(task, record)
+        document = _write(json_path, keep, tasks)
     return document
 
 
@@ -252,6 +259,11 @@ def run_task(task: Task) -> RunScore:
         return replace(judge(run), key=task.key)
     if task.backend == "sim":
         return replace(judge(run, replay=frozen), key=task.key)
+    return _compared(task, run)
+
+
+def _compared(task: Task, run: RunRecord) -> RunScore:
+    """Judge a run on a real kernel beside the kept ones of its scenario without a controller."""
     off = [record for one in task.off_keys if (record := archive.kept_record(task.records, one)) is not None]
     return replace(judge(run, off), key=task.key)
 

@@ -321,13 +321,6 @@ def test_the_replay_finds_the_step_that_did_it():
     assert "on n2" in got.harmful[0]
 
 
-@pytest.mark.parametrize(("touched", "harmful"), [([40.95], 0), ([40.8], 1), ([], 1)])
-def test_a_step_after_the_first_lost_probe_is_not_blamed_for_what_the_timeline_did_just_before(touched, harmful):
-    steps = [Step(41.1, "n2", "interface/n2:v2-3", "detach", 1)]
-    got = judge(run([pair(lost=[(41, 43)], path_touched=touched)], steps=steps))
-    assert len(got.harmful) == harmful
-
-
 def test_two_pairs_hurt_by_one_step_are_one_harmful_action():
     got = judge(replace(harmed(), pairs=[pair(lost=[(41, 43)]), pair(lost=[(41, 44)], source="n1")]))
     assert len(got.harmful) == 1
@@ -530,6 +523,22 @@ def test_outside_sim_harm_is_compared_with_the_kept_off_runs(tmp_path):
     assert alone["total"]["harmful_actions"] == 1
     both = score([Sketch("a")], vm, json_path=tmp_path / "two.json", seeds=(0, 1), **options)
     assert both["total"]["harmful_actions"] == 0
+
+
+def test_a_run_that_was_judged_before_there_were_any_without_a_controller_is_judged_again(tmp_path):
+    ran = []
+
+    def vm(scenario, seed, controller_on, freeze_at):
+        ran.append(controller_on)
+        steps = [Step(40.0, "n2", "x", "detach", "1")] if controller_on else []
+        return run([pair(lost=[(41, 43)])], controller=controller_on, seed=seed, steps=steps, backend="vm")
+
+    options = {"backend": "vm", "version": "1", "json_path": tmp_path / "one.json"}
+    assert score([Sketch("a")], vm, controller="on", **options)["total"]["harmful_actions"] == 1
+    assert score([Sketch("a")], vm, controller="both", **options)["total"]["harmful_actions"] == 0
+    assert ran == [True, False]
+    kept = json.loads((tmp_path / "one.json").read_text())
+    assert (kept["total"]["runs"], kept["total"]["harmful_actions"]) == (2, 0)
 
 
 @pytest.mark.slow

@@ -174,7 +174,12 @@ def score(
     json_path: Annotated[Path, typer.Option("--json", help="Where the result is kept; a second call goes on with it.")],
     names: Names = None,
     backend: BackendOption = Backend.SIM,
-    controller: Annotated[Side, typer.Option(help="Run with the controller, without, or both.")] = Side.BOTH,
+    controller: Annotated[
+        Side,
+        typer.Option(
+            help="Run with the controller, without, or both; on a real kernel `both` alone tells harm from the fault."
+        ),
+    ] = Side.BOTH,
     tuning: Annotated[Tuning, typer.Option(help="tuned: BATMAN_IV, 200 ms OGM, dummy primary.")] = Tuning.DEFAULT,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each scenario, each with another seed.")] = 1,
     scenario_dir: Directory = None,
