@@ -43,8 +43,10 @@ class LateFactory:
     ("name", "algorithm"),
     [("blackhole", "BATMAN_IV"), ("loss-40", "BATMAN_IV"), ("loss-one-way", "BATMAN_V"), ("node-death", "BATMAN_V")],
 )
-def test_late_processes_name_what_is_broken_and_heal_it(name, algorithm):
-    judged = judge(sim.run(load(name).variant(algorithm=algorithm), seed=1, factory=LateFactory(1, most_s=0.6)))
+@pytest.mark.parametrize("seed", [1, 2])
+def test_late_processes_name_what_is_broken_and_heal_it(name, algorithm, seed):
+    record = sim.run(load(name).variant(algorithm=algorithm), seed=seed, factory=LateFactory(seed, most_s=0.6))
+    judged = judge(record)
     (fault,) = judged.faults
     assert fault.cause_top1, fault.verdict
     assert fault.recovered

@@ -216,7 +216,7 @@ class Analyzer:
                 if expect.mode is Mode.NOT:
                     if symptom is not None:
                         contradictions.append(f"{expect.symptom} on {where}")
-                elif expect.mode in DENIES:
+                elif expect.mode in (Mode.NOT_ALL, Mode.SPARED):
                     spared.setdefault(expect, []).append((where, symptom is not None))
                 elif symptom is not None:
                     explains.append(symptom)

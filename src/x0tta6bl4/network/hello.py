@@ -32,8 +32,8 @@ REORDERED_MAX: Final = 20  # a number this far behind is no late packet
 NEWS_MAX: Final = 600  # bytes
 SETTLE_S: Final = 0.25  # after a silence, what the far end tells of this side is still of before
 MUTE_S: Final = 0.3  # who says nothing at all says nothing about frame sizes
-LAG_MAX_S: Final = 2.0  # so much silence at most is laid to lateness: longer ones must not become too old to be read
-GAPS_MS: Final = 350.0
+LAG_MAX_S: Final = 2.0  # so much silence at most is laid to lateness: more would make a reading too old to be read
+GAPS_MS: Final = 350.0  # and so much at most to gaps, where the link was lossy
 NEW_S: Final = 1.0  # who has not been heard for so long yet may still be starting: its silences are no news
 
 
@@ -152,7 +152,7 @@ class Peer:
     loss_out: float | None = None
     silence_out_ms: float | None = None
     large_silence_out_ms: float | None = None
-    told_at: Seconds = float("-inf")
+    told_at: Seconds = float("-inf")  # of when it is what the far end told last
     lag_s: Seconds = 0.0  # how late its sender was lately, as it told
     own_lag_s: Seconds = 0.0  # how late this process was lately
     resumed_at: Seconds = float("-inf")
@@ -180,7 +180,7 @@ class Peer:
             self.round_trips.append(max(0.0, now - (hello.echo_us + hello.held_us) / 1e6))
             self.rtt_at = now
         if hello.silence_ms is not None and now - self.resumed_at > SETTLE_S:
-            self.told_at = now
+            self.told_at = now - self.lateness_s  # the far end leaves that out of what it says
             self.silence_out_ms = float(hello.silence_ms)
             self.loss_out = None if hello.loss_permille is None else hello.loss_permille / 1000
             self.large_silence_out_ms = None if hello.large_silence_ms is None else float(hello.large_silence_ms)
@@ -195,9 +195,14 @@ class Peer:
         """The far kernel answered."""
         self.last_echo_at = now
 
+    @property
+    def lateness_s(self) -> Seconds:
+        """How much of a silence the sender's lateness and this process's own explain."""
+        return min(self.lag_s + self.own_lag_s, LAG_MAX_S)
+
     def _quiet_s(self, since: Seconds, now: Seconds) -> Seconds:
         """Time since, less what the sender's and this process's own lateness, or its being new, explain."""
-        quiet = now - since - min(self.lag_s + self.own_lag_s, LAG_MAX_S)
+        quiet = now - since - self.lateness_s
         if self.last_at - self.first_at < NEW_S:
             quiet -= NEW_S
         return max(0.0, quiet)

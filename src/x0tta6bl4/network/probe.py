@@ -179,10 +179,9 @@ class Hellos:
                     np.nan if peer.loss_out is None else peer.loss_out,
                     np.nan if rtt is None else rtt,
                 )
-                ages[2 * i + 1, :4] = now - peer.told_at + peer.lag_s + peer.own_lag_s
+                ages[2 * i + 1, :4] = now - peer.told_at
             if peer.last_echo_at > now - 1.0:  # an echo went both ways
-                values[2 * i + 1, 0] = peer.silence_ms(now)
-                ages[2 * i + 1, 0] = ages[2 * i, 0]
+                values[2 * i + 1, 0], ages[2 * i + 1, 0] = values[2 * i, 0], ages[2 * i, 0]
         return Observation(self.name, now, self._layout, values, ages)
 
     def heard_news(self, now: Seconds) -> Observation | None:
